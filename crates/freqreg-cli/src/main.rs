@@ -1,0 +1,2 @@
+//! The program `freqreg`.
+fn main() {}

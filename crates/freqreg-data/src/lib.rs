@@ -1,0 +1,1 @@
+//! MNIST and Fashion-MNIST, found wherever they can be had and checked by their hash

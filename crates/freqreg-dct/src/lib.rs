@@ -1,0 +1,1 @@
+//! Keep orders, orthonormal DCT bases, and transforms between a prefix of coefficients and a tensor
