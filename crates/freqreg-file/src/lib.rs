@@ -1,1 +1,19 @@
-//! The .freq model file: a network as the kept DCT coefficients of its weights
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod decode;
+mod dense;
+mod encode;
+mod error;
+mod fs;
+mod limits;
+mod model;
+mod wire;
+
+pub use error::{Error, Fault, Result};
+pub use fs::write_atomically;
+pub use limits::Limits;
+pub use model::{MAX_AXES, Model, Storage, Tensor, Values};
+
+/// The newest version of the format that this crate reads, and the one it writes.
+pub const VERSION: u8 = wire::VERSION;

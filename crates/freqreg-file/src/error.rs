@@ -1,0 +1,178 @@
+//! What can be wrong with a file or a model. Every message is complete in itself: it says what, where and, where there
+//! is something to do, what to do.
+
+use std::io;
+use std::path::PathBuf;
+
+use freqreg_dct::KeepOrder;
+
+/// The result of this crate's functions.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a model could not be read, written or expanded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file could not be opened, read or written.
+    #[error("cannot {action} {}: {cause}", path.display())]
+    Io {
+        /// What was tried: `read` or `write`.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// A file was read, and its content is at fault.
+    #[error("{}: {error}", path.display())]
+    InFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with its content.
+        error: Box<Error>,
+    },
+    /// The first bytes are not those of a `.freq` file.
+    #[error(
+        "not a .freq file: it begins with {found:02x?}, and every .freq file begins with {:02x?}",
+        crate::wire::MAGIC
+    )]
+    NotFreq {
+        /// The first bytes, at most four.
+        found: Vec<u8>,
+    },
+    /// The file is of a version that this crate does not know.
+    #[error(
+        "the file is of version {found} of the .freq format, and this program knows versions 1 to {known}: \
+         read it with a newer freqreg"
+    )]
+    Version {
+        /// The version in the file.
+        found: u8,
+        /// The newest version known here.
+        known: u8,
+    },
+    /// The file has fewer or more bytes than its table asks for.
+    #[error("the file should have {expected} bytes and has {got}: {}", if got < expected { "it was cut short" } else { "something follows its end" })]
+    Length {
+        /// Bytes that the table asks for.
+        expected: u64,
+        /// Bytes there are.
+        got: u64,
+    },
+    /// The checksum at the end does not match the bytes before it.
+    #[error(
+        "the file is damaged: its checksum is {expected:08x} and its content gives {got:08x}; fetch or write it again"
+    )]
+    Checksum {
+        /// The CRC-32 written in the file.
+        expected: u32,
+        /// The CRC-32 of the content.
+        got: u32,
+    },
+    /// The table says something that no writer writes.
+    #[error("the table is malformed at byte {offset}: {what}")]
+    Malformed {
+        /// Where, counted from the file's beginning.
+        offset: usize,
+        /// What is wrong there.
+        what: &'static str,
+    },
+    /// The file asks for more than the reader allows; see [`Limits`](crate::Limits).
+    #[error(
+        "the file asks for {got} {what}, more than the limit of {limit}; raise the limit if you trust the file"
+    )]
+    Limit {
+        /// What there is too much of.
+        what: &'static str,
+        /// The largest number allowed.
+        limit: u64,
+        /// The number asked for.
+        got: u64,
+    },
+    /// Two tensors have one name.
+    #[error("two tensors are named `{name}`")]
+    DuplicateName {
+        /// The name.
+        name: String,
+    },
+    /// A tensor is at fault.
+    #[error("tensor `{tensor}`: {fault}")]
+    Tensor {
+        /// Its name.
+        tensor: String,
+        /// What is wrong with it.
+        fault: Fault,
+    },
+}
+
+/// What can be wrong with one tensor.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The name is empty, or the one that safetensors reserves for itself.
+    #[error("a tensor cannot have this name")]
+    Name,
+    /// A shape has no axis, or too many.
+    #[error("{got} axes; 1 to {} are allowed", crate::MAX_AXES)]
+    AxisCount {
+        /// Axes there are.
+        got: usize,
+    },
+    /// A shape has an axis of length 0, or more elements than can be counted.
+    #[error("the shape {shape:?} has {}", if shape.contains(&0) { "an axis of length 0" } else { "more elements than can be counted" })]
+    Shape {
+        /// The shape.
+        shape: Vec<usize>,
+    },
+    /// The transform's axes have another number of elements than the shape.
+    #[error(
+        "the transform's axes {axes:?} have {got} elements, the shape {shape:?} has {expected}"
+    )]
+    Axes {
+        /// The shape of the weight.
+        shape: Vec<usize>,
+        /// The axes of the transform.
+        axes: Vec<usize>,
+        /// Elements of `shape`.
+        expected: usize,
+        /// Elements of `axes`.
+        got: usize,
+    },
+    /// A plain tensor has another number of values than its shape.
+    #[error("{got} values for {expected} elements")]
+    Count {
+        /// Elements of the shape.
+        expected: usize,
+        /// Values there are.
+        got: usize,
+    },
+    /// A prefix is empty or longer than the tensor.
+    #[error("{got} coefficients kept; 1 to {elements} can be")]
+    Kept {
+        /// Elements of the shape.
+        elements: usize,
+        /// Values there are.
+        got: usize,
+    },
+    /// The keep order does not fit the axes.
+    #[error(
+        "the keep order {order:?} does not fit the axes {axes:?}: it needs one weight, 1 or more, for each"
+    )]
+    Order {
+        /// The order.
+        order: KeepOrder,
+        /// The axes of the transform.
+        axes: Vec<usize>,
+    },
+    /// A value is infinite or not a number.
+    #[error("value {index} is {value}; only finite values are stored")]
+    NotFinite {
+        /// Which of the tensor's values.
+        index: usize,
+        /// The value.
+        value: f32,
+    },
+    /// The coefficients could not be transformed.
+    #[error("cannot be expanded: {0}")]
+    Transform(freqreg_dct::Error),
+}
