@@ -1,0 +1,142 @@
+//! What `load` promises, as far as it can be seen without a network.
+
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use freqreg_data::{CLASSES, DatasetName, Error, Options, load};
+
+/// Options that find nothing but what lies in `cache`, and the lines that `load` says.
+fn offline(cache: &Path) -> (Options, Arc<Mutex<String>>) {
+    let said = Arc::new(Mutex::new(String::new()));
+    let sink = Arc::clone(&said);
+    let notify = move |line: &str| *sink.lock().unwrap() += &format!("{line}\n");
+    (
+        Options {
+            cache: Some(cache.to_owned()),
+            notify: Some(Box::new(notify)),
+            ..Options::offline()
+        },
+        said,
+    )
+}
+
+#[test]
+fn offline_with_an_empty_cache_the_sample_is_used_and_announced() {
+    let cache = tempfile::tempdir().unwrap();
+    let (options, said) = offline(cache.path());
+    let mnist = load(DatasetName::Mnist, &options).unwrap();
+    assert!(mnist.source.is_sample());
+    assert_eq!(mnist.source.id(), "embedded-sample");
+    let said = said.lock().unwrap();
+    assert!(said.contains("NOT THE WHOLE OF MNIST"), "{said}");
+    assert!(said.contains("not asked: offline"), "{said}");
+    assert_eq!(
+        fs::read_dir(cache.path()).unwrap().count(),
+        0,
+        "the sample was stored as if it were the whole"
+    );
+}
+
+#[test]
+fn the_sample_has_as_many_images_of_each_class() {
+    let cache = tempfile::tempdir().unwrap();
+    let mnist = load(DatasetName::Mnist, &offline(cache.path()).0).unwrap();
+    for (images, per_class) in [(&mnist.train, 600), (&mnist.test, 100)] {
+        let count = |class| {
+            images
+                .labels
+                .iter()
+                .filter(|&&label| label == class)
+                .count()
+        };
+        assert_eq!((0..CLASSES).map(count).collect::<Vec<_>>(), [per_class; 10]);
+        // Digits are bright strokes on a black ground: a blank or shifted image would show here.
+        for i in 0..images.count {
+            let image = images.image(i).unwrap();
+            let mean = image.iter().map(|&p| f64::from(p)).sum::<f64>() / 784.0;
+            assert!(
+                (2.0..140.0).contains(&mean),
+                "image {i} has a mean of {mean}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_damaged_file_in_the_cache_is_reported_and_not_used() {
+    let cache = tempfile::tempdir().unwrap();
+    let folder = cache.path().join("mnist");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("train-labels-idx1-ubyte"), b"damaged").unwrap();
+    let (options, said) = offline(cache.path());
+    assert!(
+        load(DatasetName::Mnist, &options)
+            .unwrap()
+            .source
+            .is_sample()
+    );
+    let said = said.lock().unwrap();
+    assert!(
+        said.contains("train-labels-idx1-ubyte: not the published file: 7 bytes"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_given_folder_without_the_files_is_an_error_and_not_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options {
+        folder: Some(folder.path().to_owned()),
+        ..Options::default()
+    };
+    match load(DatasetName::Mnist, &options) {
+        Err(Error::Missing { file }) => {
+            assert!(file.ends_with("train-images-idx3-ubyte"), "{file}")
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_given_folder_with_another_file_is_an_error_with_path_and_both_hashes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("train-images-idx3-ubyte");
+    fs::write(&path, b"").unwrap();
+    let options = Options {
+        folder: Some(folder.path().to_owned()),
+        ..Options::default()
+    };
+    match load(DatasetName::Mnist, &options) {
+        Err(Error::Content {
+            file,
+            expected,
+            found,
+            found_bytes: 0,
+            ..
+        }) => {
+            assert_eq!(Path::new(&file), path);
+            assert_eq!(
+                expected,
+                "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
+            );
+            assert_eq!(
+                found,
+                "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn names_read_as_they_are_written() {
+    for name in DatasetName::ALL {
+        assert_eq!(name.to_string().parse::<DatasetName>().unwrap(), name);
+    }
+    let error = "cifar-10".parse::<DatasetName>().unwrap_err().to_string();
+    assert!(
+        error.contains("cifar-10") && error.contains("fashion-mnist"),
+        "{error}"
+    );
+}
