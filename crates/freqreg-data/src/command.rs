@@ -76,3 +76,62 @@ fn last_line(log: &mut File) -> String {
         _ => "it said nothing".to_owned(),
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str, time: Duration) -> Result<()> {
+        run(
+            Command::new("sh").args(["-c", script]),
+            Instant::now() + time,
+        )
+    }
+
+    #[test]
+    fn a_failure_says_the_last_line() {
+        let error = shell(
+            "echo first >&2; echo second >&2; echo >&2; exit 3",
+            Duration::from_secs(60),
+        )
+        .unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.ends_with("second") && text.contains("3") && !text.contains("first\n"),
+            "{text}"
+        );
+        shell("exit 0", Duration::from_secs(60)).unwrap();
+    }
+
+    #[test]
+    fn a_program_that_does_not_end_is_stopped() {
+        let start = Instant::now();
+        let error = shell("exec sleep 60", Duration::from_millis(50)).unwrap_err();
+        assert!(error.to_string().contains("took too long"), "{error}");
+        assert!(start.elapsed() < Duration::from_secs(30));
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_an_error() {
+        let error = run(
+            &mut Command::new("no-such-program-anywhere"),
+            Instant::now(),
+        )
+        .unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("`no-such-program-anywhere` was not run"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn much_output_blocks_nothing() {
+        shell(
+            "head -c 1000000 /dev/zero; head -c 1000000 /dev/zero >&2",
+            Duration::from_secs(60),
+        )
+        .unwrap();
+    }
+}

@@ -94,3 +94,131 @@ fn sha256_hex(content: &[u8]) -> String {
         .map(|byte| format!("{byte:02x}"))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    const HELLO: Pin = Pin {
+        file: "hello",
+        bytes: 5,
+        sha256: "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824",
+    };
+
+    fn gz(content: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(content).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn a_file_is_found_plain_or_compressed() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(matches!(
+            HELLO.read_in(folder.path()),
+            Err(Error::Missing { .. })
+        ));
+        fs::write(folder.path().join("hello.gz"), gz(b"hello")).unwrap();
+        assert_eq!(HELLO.read_in(folder.path()).unwrap(), b"hello");
+        // The plain file goes first, also where it is wrong.
+        fs::write(folder.path().join("hello"), b"hullo").unwrap();
+        assert!(matches!(
+            HELLO.read_in(folder.path()),
+            Err(Error::Content { .. })
+        ));
+    }
+
+    #[test]
+    fn another_content_is_an_error_with_both_hashes() {
+        match HELLO.read("here", &b"hallo"[..]) {
+            Err(Error::Content {
+                file,
+                expected,
+                found,
+                expected_bytes: 5,
+                found_bytes: 5,
+            }) => {
+                assert_eq!((file.as_str(), expected.as_str()), ("here", HELLO.sha256));
+                assert_eq!(
+                    found,
+                    "d3751d33f9cd5049c4af2b462735457e4d3baf130bcbb87f389e349fbaeb20b9"
+                );
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(matches!(
+            HELLO.read("here", &b""[..]),
+            Err(Error::Content { found_bytes: 0, .. })
+        ));
+    }
+
+    #[test]
+    fn gzip_cut_short_anywhere_is_an_error() {
+        let whole = gz(b"hello");
+        assert_eq!(HELLO.read_gz("here", whole.as_slice()).unwrap(), b"hello");
+        for length in 0..whole.len() {
+            assert!(
+                HELLO.read_gz("here", &whole[..length]).is_err(),
+                "{length} of {} bytes",
+                whole.len()
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_not_gzip_is_an_error() {
+        assert!(matches!(
+            HELLO.read_gz("here", &b"hello"[..]),
+            Err(Error::Io { .. })
+        ));
+    }
+
+    /// A reader without end that counts what is taken from it.
+    struct Endless<'a>(&'a mut u64);
+
+    impl Read for Endless<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            buffer.fill(0);
+            *self.0 += buffer.len() as u64;
+            Ok(buffer.len())
+        }
+    }
+
+    #[test]
+    fn an_endless_file_is_left_after_the_expected_length() {
+        let mut taken = 0;
+        assert!(matches!(
+            HELLO.read("here", Endless(&mut taken)),
+            Err(Error::TooLong {
+                expected_bytes: 5,
+                ..
+            })
+        ));
+        assert_eq!(taken, 6);
+    }
+
+    #[test]
+    fn a_gzip_bomb_is_left_after_the_expected_length() {
+        let bomb = gz(&vec![0; 100_000_000]);
+        let mut rest = bomb.as_slice();
+        assert!(matches!(
+            HELLO.read_gz("here", &mut rest),
+            Err(Error::TooLong {
+                expected_bytes: 5,
+                ..
+            })
+        ));
+        assert!(
+            rest.len() > bomb.len() / 2,
+            "{} of {} bytes were left",
+            rest.len(),
+            bomb.len()
+        );
+    }
+}

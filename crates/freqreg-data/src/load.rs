@@ -98,13 +98,7 @@ impl Options {
 pub fn load(name: DatasetName, options: &Options) -> Result<Dataset> {
     let pins = name.pins();
     if let Some(folder) = &options.folder {
-        let inner = folder.join(name.word());
-        let folder = if inner.is_dir() {
-            inner
-        } else {
-            folder.clone()
-        };
-        return read_folder(name, &pins, folder);
+        return read_folder(name, &pins, folder_of(name, folder));
     }
     Search {
         name,
@@ -115,6 +109,16 @@ pub fn load(name: DatasetName, options: &Options) -> Result<Dataset> {
         attempts: Vec::new(),
     }
     .run()
+}
+
+/// The folder of one data set in a folder that may hold several.
+fn folder_of(name: DatasetName, folder: &Path) -> PathBuf {
+    let inner = folder.join(name.word());
+    if inner.is_dir() {
+        inner
+    } else {
+        folder.to_owned()
+    }
 }
 
 /// Reads a data set whose four files lie in one folder.
@@ -203,58 +207,57 @@ impl Search<'_> {
             .filter(|&i| self.files[i].is_none())
             .collect();
         let pins: Vec<Pin> = missing.iter().map(|&i| self.pins[i]).collect();
+        let deadline = Instant::now() + PACKAGE_TIME;
         if !matches!(source, Source::Cache(_)) {
             self.options
                 .tell(&format!("{}: asking {source}", self.name.title()));
         }
-        let deadline = Instant::now() + PACKAGE_TIME;
         match source {
-            Source::Cache(folder) => {
-                let mut first_error = None;
-                for (i, pin) in missing.into_iter().zip(pins) {
-                    match pin.read_in(folder) {
-                        Ok(content) => self.files[i] = Some(content),
-                        Err(error) => {
-                            // That a cache is empty is no news; that it is damaged is.
-                            if !matches!(error, Error::Missing { .. }) {
-                                let title = self.name.title();
-                                self.options.tell(&format!(
-                                    "{title}: damaged in the cache, to be fetched anew: {error}"
-                                ));
-                            }
-                            first_error.get_or_insert(error);
-                        }
-                    }
-                }
-                first_error.map_or(Ok(()), Err)
-            }
+            Source::Cache(folder) => return self.read_cache(&missing, folder),
             Source::Mirror(address) => {
                 let client = mirror::client();
                 for (i, pin) in missing.into_iter().zip(pins) {
-                    let content = mirror::fetch(&client, address, &pin)?;
-                    self.keep(i, content);
+                    self.keep(i, mirror::fetch(&client, address, &pin)?);
                 }
-                Ok(())
             }
             Source::Npm => self.keep_all(&missing, npm::fetch(&pins, deadline)?),
             Source::Debian => {
-                let installed = debian::installed();
-                let contents = match installed.is_dir() || !self.options.may_fetch() {
-                    true => pins.iter().map(|pin| pin.read_in(&installed)).collect(),
-                    false => debian::fetch(&pins, deadline),
+                let contents = match debian::read_installed(&pins) {
+                    Err(_) if self.options.may_fetch() => debian::fetch(&pins, deadline),
+                    installed => installed,
                 };
-                self.keep_all(&missing, contents?)
+                self.keep_all(&missing, contents?);
             }
-            Source::Folder(_) | Source::EmbeddedSample => Ok(()),
+            Source::Folder(_) | Source::EmbeddedSample => {}
         }
+        Ok(())
     }
 
-    fn keep_all(&mut self, missing: &[usize], contents: Vec<Vec<u8>>) -> Result<()> {
-        missing
-            .iter()
-            .zip(contents)
-            .for_each(|(&i, content)| self.keep(i, content));
-        Ok(())
+    /// Takes what is good in the cache; the first file that is not is the error.
+    fn read_cache(&mut self, missing: &[usize], folder: &Path) -> Result<()> {
+        let mut first_error = None;
+        for &i in missing {
+            match self.pins[i].read_in(folder) {
+                Ok(content) => self.files[i] = Some(content),
+                Err(error) => {
+                    // That a cache is empty is no news; that it is damaged is.
+                    if !matches!(error, Error::Missing { .. }) {
+                        let title = self.name.title();
+                        self.options.tell(&format!(
+                            "{title}: damaged in the cache, to be fetched anew: {error}"
+                        ));
+                    }
+                    first_error.get_or_insert(error);
+                }
+            }
+        }
+        first_error.map_or(Ok(()), Err)
+    }
+
+    fn keep_all(&mut self, missing: &[usize], contents: Vec<Vec<u8>>) {
+        for (&i, content) in missing.iter().zip(contents) {
+            self.keep(i, content);
+        }
     }
 
     /// Keeps a file, here and in the cache. That the cache cannot be written hinders nobody now.
@@ -297,4 +300,116 @@ fn store(folder: &Path, file: &str, content: &[u8]) -> io::Result<()> {
     temporary.as_file().sync_all()?;
     temporary.persist(folder.join(file)).map_err(|e| e.error)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// An offline search for the files of the sample, as if they were all of MNIST.
+    fn search<'a>(options: &'a Options, cache: &Path) -> Search<'a> {
+        Search {
+            name: DatasetName::Mnist,
+            options,
+            pins: sample::PINS,
+            cache: Some(cache.to_owned()),
+            files: Default::default(),
+            attempts: Vec::new(),
+        }
+    }
+
+    fn silent() -> Options {
+        Options {
+            notify: Some(Box::new(|_| ())),
+            ..Options::offline()
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_found_in_the_cache() {
+        let (folder, options) = (tempfile::tempdir().unwrap(), silent());
+        let cache = folder.path().join("not yet there");
+        let mut first = search(&options, &cache);
+        first.keep_all(&[0, 1, 2, 3], sample::read().unwrap().to_vec());
+        assert_eq!(
+            fs::read_dir(&cache).unwrap().count(),
+            4,
+            "a temporary file was left behind"
+        );
+
+        let found = search(&options, &cache).run().unwrap();
+        assert_eq!(found.source, Source::Cache(cache));
+        assert_eq!((found.train.count, found.test.count), (6_000, 1_000));
+    }
+
+    #[test]
+    fn of_a_damaged_cache_the_good_files_are_kept_and_the_bad_one_is_replaced() {
+        let (folder, options) = (tempfile::tempdir().unwrap(), silent());
+        let files = sample::read().unwrap();
+        search(&options, folder.path()).keep_all(&[0, 1, 2, 3], files.to_vec());
+        fs::write(folder.path().join(sample::PINS[3].file), b"damaged").unwrap();
+
+        let mut second = search(&options, folder.path());
+        second
+            .ask(&Source::Cache(folder.path().to_owned()))
+            .unwrap_err();
+        let have: Vec<bool> = second.files.iter().map(Option::is_some).collect();
+        assert_eq!(have, [true, true, true, false]);
+        second.keep_all(&[3], vec![files[3].clone()]);
+        assert_eq!(
+            fs::read(folder.path().join(sample::PINS[3].file)).unwrap(),
+            files[3]
+        );
+    }
+
+    #[test]
+    fn a_cache_that_cannot_be_written_is_no_error() {
+        let (folder, options) = (tempfile::tempdir().unwrap(), silent());
+        let file = folder.path().join("a file where the folder should be");
+        fs::write(&file, b"").unwrap();
+        let mut search = search(&options, &file);
+        search.keep_all(&[1], vec![b"content".to_vec()]);
+        assert_eq!(search.files[1].as_deref(), Some(&b"content"[..]));
+        assert_eq!(search.cache, None);
+    }
+
+    #[test]
+    fn a_folder_holds_the_files_itself_or_under_the_name_of_the_data_set() {
+        let folder = tempfile::tempdir().unwrap();
+        for (pin, content) in sample::PINS.iter().zip(sample::read().unwrap()) {
+            store(folder.path(), pin.file, &content).unwrap();
+        }
+        let found =
+            read_folder(DatasetName::Mnist, &sample::PINS, folder.path().to_owned()).unwrap();
+        assert_eq!(found.source.id(), "folder");
+        assert_eq!(folder_of(DatasetName::Mnist, folder.path()), folder.path());
+        fs::create_dir(folder.path().join("mnist")).unwrap();
+        assert_eq!(
+            folder_of(DatasetName::Mnist, folder.path()),
+            folder.path().join("mnist")
+        );
+    }
+
+    #[test]
+    fn without_any_source_the_error_lists_every_attempt() {
+        let (folder, options) = (tempfile::tempdir().unwrap(), silent());
+        let mut search = search(&options, folder.path());
+        search.name = DatasetName::FashionMnist;
+        match search.run() {
+            Err(error @ Error::NoSource { .. }) => {
+                let text = error.to_string();
+                for part in [
+                    "Fashion-MNIST",
+                    "the cache ",
+                    "the Debian package",
+                    "not asked: offline",
+                ] {
+                    assert!(text.contains(part), "{text}");
+                }
+            }
+            other => panic!("{other:?}"),
+        }
+    }
 }

@@ -13,9 +13,10 @@ const PACKAGE: &str = "dataset-fashion-mnist";
 /// Where the package puts its files, from the root of a file system.
 const FOLDER: &str = "usr/share/datasets/fashion-mnist";
 
-/// Where the files are when the package is installed.
-pub(crate) fn installed() -> PathBuf {
-    Path::new("/").join(FOLDER)
+/// Reads the wanted files, one of each pin, in their order, where the package is installed.
+pub(crate) fn read_installed(pins: &[Pin]) -> Result<Vec<Vec<u8>>> {
+    let folder = Path::new("/").join(FOLDER);
+    pins.iter().map(|pin| pin.read_in(&folder)).collect()
 }
 
 /// Downloads the package into a temporary folder and reads the wanted files, one of each pin, in their order. Nothing

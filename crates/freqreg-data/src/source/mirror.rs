@@ -33,19 +33,63 @@ pub(crate) fn client() -> Agent {
         .into()
 }
 
-/// Fetches one file.
+/// Fetches one file. Errors name the file alone: whoever asks knows the address.
 pub(crate) fn fetch(client: &Agent, address: &str, pin: &Pin) -> Result<Vec<u8>> {
-    let url = format!("{address}{}.gz", pin.file);
+    let file = format!("{}.gz", pin.file);
     let io = |e: ureq::Error| Error::Io {
-        file: url.clone(),
+        file: file.clone(),
         cause: e.into_io(),
     };
-    let mut response = client.get(&url).call().map_err(io)?;
+    let mut response = client.get(format!("{address}{file}")).call().map_err(io)?;
     // Compressed, no honest file is longer than it is plain; a little is left for the frame.
     let body = response
         .body_mut()
         .with_config()
         .limit(pin.bytes + 4096)
         .reader();
-    pin.read_gz(&url, body)
+    pin.read_gz(&file, body)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn a_mirror_that_refuses_fails_at_once() {
+        let start = Instant::now();
+        // Nothing listens on this port of this machine.
+        let error = fetch(
+            &client(),
+            "https://127.0.0.1:9/",
+            &DatasetName::Mnist.pins()[1],
+        )
+        .unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("train-labels-idx1-ubyte.gz: "),
+            "{error}"
+        );
+        assert!(start.elapsed() < Duration::from_secs(5));
+    }
+
+    #[test]
+    fn nothing_is_fetched_without_encryption() {
+        let error = fetch(
+            &client(),
+            "http://127.0.0.1:9/",
+            &DatasetName::Mnist.pins()[1],
+        )
+        .unwrap_err();
+        assert!(error.to_string().contains("https"), "{error}");
+        for name in DatasetName::ALL {
+            assert!(
+                addresses(name)
+                    .iter()
+                    .all(|a| a.starts_with("https://") && a.ends_with('/'))
+            );
+        }
+    }
 }

