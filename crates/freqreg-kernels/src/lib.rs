@@ -1,1 +1,26 @@
-//! CPU kernels on plain slices: convolution, pooling, normalisation, linear layers, forward and backward
+#![doc = include_str!("../README.md")]
+
+mod activation;
+mod conv;
+mod conv_transpose;
+mod error;
+mod geometry;
+mod linear;
+mod loss;
+mod matmul;
+mod norm;
+mod parallel;
+mod pool;
+mod real;
+mod scratch;
+
+pub use activation::{relu, relu_backward};
+pub use conv::Conv2d;
+pub use conv_transpose::ConvTranspose2d;
+pub use error::{Error, Result};
+pub use linear::Linear;
+pub use loss::{softmax_cross_entropy, softmax_cross_entropy_backward};
+pub use matmul::{Mat, MatMut, matmul};
+pub use norm::Norm;
+pub use pool::Pool2d;
+pub use real::Real;

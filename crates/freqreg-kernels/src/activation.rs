@@ -1,0 +1,50 @@
+//! Rectified linear unit.
+
+use crate::error::{Result, length};
+use crate::parallel::{CHUNK, for_each_chunk, vectorized};
+use crate::real::Real;
+
+/// Writes `max(x, 0)` to `y`; NaN stays NaN.
+///
+/// # Errors
+/// If the lengths differ.
+pub fn relu<T: Real>(x: &[T], y: &mut [T]) -> Result<()> {
+    length("output", y, x.len())?;
+    for_each_chunk(y, CHUNK, x.len(), |i, y| {
+        let x = &x[i * CHUNK..][..y.len()];
+        vectorized(
+            #[inline(always)]
+            || {
+                for (y, &x) in y.iter_mut().zip(x) {
+                    *y = if x < T::zero() { T::zero() } else { x };
+                }
+            },
+        );
+    });
+    Ok(())
+}
+
+/// Writes the gradient with respect to the input to `grad_x`: `grad_y` where the output `y` is positive, else 0 (also at 0).
+///
+/// # Errors
+/// If the lengths differ.
+pub fn relu_backward<T: Real>(y: &[T], grad_y: &[T], grad_x: &mut [T]) -> Result<()> {
+    length("output gradient", grad_y, y.len())?;
+    length("input gradient", grad_x, y.len())?;
+    for_each_chunk(grad_x, CHUNK, y.len(), |i, grad_x| {
+        let (y, grad_y) = (
+            &y[i * CHUNK..][..grad_x.len()],
+            &grad_y[i * CHUNK..][..grad_x.len()],
+        );
+        vectorized(
+            #[inline(always)]
+            || {
+                for ((gx, &y), &gy) in grad_x.iter_mut().zip(y).zip(grad_y) {
+                    // "not <=", so that a NaN output lets the gradient through instead of hiding.
+                    *gx = if y <= T::zero() { T::zero() } else { gy };
+                }
+            },
+        );
+    });
+    Ok(())
+}

@@ -1,0 +1,260 @@
+//! Maximum and average pooling and their gradients.
+
+use crate::error::{Error, Result, at_least_one, count, length};
+use crate::geometry::Geometry;
+use crate::parallel::{for_each_chunk, vectorized};
+use crate::real::Real;
+
+/// Shape of a pooling: a window that slides over each plane by itself, with any step.
+///
+/// | tensor | shape |
+/// | --- | --- |
+/// | input `x` | `[planes, height, width]` |
+/// | output `y` | `[planes, output_size()[0], output_size()[1]]` |
+///
+/// The output size is rounded down: what is left at the lower and right border and fills no window is ignored.
+///
+/// ```
+/// use freqreg_kernels::Pool2d;
+///
+/// let pool = Pool2d { planes: 1, height: 2, width: 4, kernel: [2, 2], stride: [2, 2], padding: [0, 0] };
+/// let x = [1., 5., 2., 2., 3., 4., 2., 2.];
+/// let (mut y, mut grad_x) = ([0f32; 2], [0f32; 8]);
+/// pool.max_forward(&x, &mut y)?;
+/// assert_eq!(y, [5., 2.]);
+/// pool.max_backward(&x, &[1., 1.], &mut grad_x)?;
+/// assert_eq!(grad_x, [0., 1., 1., 0., 0., 0., 0., 0.]); // the first of equal maxima
+/// # Ok::<(), freqreg_kernels::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Pool2d {
+    /// Planes: batch times channels.
+    pub planes: usize,
+    /// Rows of an input plane.
+    pub height: usize,
+    /// Columns of an input plane.
+    pub width: usize,
+    /// Rows and columns of the window.
+    pub kernel: [usize; 2],
+    /// Step of the window.
+    pub stride: [usize; 2],
+    /// Border added at each side, at most half the window: zeros for the average (and counted in it), nothing for the maximum.
+    pub padding: [usize; 2],
+}
+
+impl Pool2d {
+    /// The same shape if it is a possible one.
+    ///
+    /// # Errors
+    /// If a size is zero, the padding exceeds half the window, the window exceeds the padded plane, or a tensor's element count
+    /// overflows. Every other method returns the same errors.
+    pub fn validated(self) -> Result<Self> {
+        self.geometry().map(|_| self)
+    }
+
+    /// Rows and columns of the output: `(size + 2 padding - kernel) / stride + 1`, rounded down; `[0, 0]` for an impossible shape.
+    #[must_use]
+    pub fn output_size(&self) -> [usize; 2] {
+        self.geometry().map_or([0, 0], |g| g.output)
+    }
+
+    /// Elements of the input.
+    #[must_use]
+    pub fn input_len(&self) -> usize {
+        self.planes * self.height * self.width
+    }
+
+    /// Elements of the output.
+    #[must_use]
+    pub fn output_len(&self) -> usize {
+        let [height, width] = self.output_size();
+        self.planes * height * width
+    }
+
+    /// Writes the maximum of every window to `y`. A window that holds a NaN yields NaN.
+    ///
+    /// # Errors
+    /// If the shape is impossible or a slice has the wrong length; `y` is untouched then.
+    pub fn max_forward<T: Real>(&self, x: &[T], y: &mut [T]) -> Result<()> {
+        let geometry = self.geometry()?;
+        length("input", x, self.input_len())?;
+        length("output", y, self.output_len())?;
+        self.each_plane(y, geometry.output_plane(), |i, y| {
+            let x = &x[i * geometry.input_plane()..][..geometry.input_plane()];
+            max_plane(&geometry, x, y);
+        });
+        Ok(())
+    }
+
+    /// Writes the gradient with respect to the input to `grad_x`: each window's gradient goes whole to its first maximum in
+    /// row-major order (to its last NaN if it has one); where windows overlap, gradients add.
+    ///
+    /// # Errors
+    /// If the shape is impossible or a slice has the wrong length; `grad_x` is untouched then.
+    pub fn max_backward<T: Real>(&self, x: &[T], grad_y: &[T], grad_x: &mut [T]) -> Result<()> {
+        let geometry = self.geometry()?;
+        length("input", x, self.input_len())?;
+        length("output gradient", grad_y, self.output_len())?;
+        length("input gradient", grad_x, self.input_len())?;
+        self.each_plane(grad_x, geometry.input_plane(), |i, grad_x| {
+            let x = &x[i * geometry.input_plane()..][..geometry.input_plane()];
+            let grad_y = &grad_y[i * geometry.output_plane()..][..geometry.output_plane()];
+            max_plane_backward(&geometry, x, grad_y, grad_x);
+        });
+        Ok(())
+    }
+
+    /// Writes the mean of every window to `y`: its sum, with zeros for the padding, divided by the window's size.
+    ///
+    /// # Errors
+    /// If the shape is impossible or a slice has the wrong length; `y` is untouched then.
+    pub fn avg_forward<T: Real>(&self, x: &[T], y: &mut [T]) -> Result<()> {
+        let geometry = self.geometry()?;
+        length("input", x, self.input_len())?;
+        length("output", y, self.output_len())?;
+        let factor = T::one() / T::narrow(geometry.window() as f64);
+        self.each_plane(y, geometry.output_plane(), |i, y| {
+            let x = &x[i * geometry.input_plane()..][..geometry.input_plane()];
+            for ([rows, columns], y) in windows(&geometry).zip(y) {
+                let lines = rows.map(|r| &x[r * geometry.input[1]..][columns.clone()]);
+                *y = lines.flatten().fold(T::zero(), |total, &v| total + v) * factor;
+            }
+        });
+        Ok(())
+    }
+
+    /// Writes the gradient of [`Self::avg_forward`] with respect to the input to `grad_x`.
+    ///
+    /// # Errors
+    /// If the shape is impossible or a slice has the wrong length; `grad_x` is untouched then.
+    pub fn avg_backward<T: Real>(&self, grad_y: &[T], grad_x: &mut [T]) -> Result<()> {
+        let geometry = self.geometry()?;
+        length("output gradient", grad_y, self.output_len())?;
+        length("input gradient", grad_x, self.input_len())?;
+        let factor = T::one() / T::narrow(geometry.window() as f64);
+        self.each_plane(grad_x, geometry.input_plane(), |i, grad_x| {
+            let grad_y = &grad_y[i * geometry.output_plane()..][..geometry.output_plane()];
+            grad_x.fill(T::zero());
+            for ([rows, columns], &g) in windows(&geometry).zip(grad_y) {
+                for r in rows {
+                    grad_x[r * geometry.input[1]..][columns.clone()]
+                        .iter_mut()
+                        .for_each(|v| *v += g * factor);
+                }
+            }
+        });
+        Ok(())
+    }
+
+    fn geometry(&self) -> Result<Geometry> {
+        at_least_one("planes", self.planes)?;
+        for (&kernel, &padding) in self.kernel.iter().zip(&self.padding) {
+            if padding > kernel / 2 {
+                return Err(Error::TooLarge {
+                    what: "pooling padding",
+                    limit: kernel / 2,
+                    got: padding,
+                });
+            }
+        }
+        let geometry = Geometry::new(
+            [self.height, self.width],
+            self.kernel,
+            self.stride,
+            self.padding,
+            [1, 1],
+        )?;
+        count("input", &[self.planes, self.height, self.width])?;
+        count(
+            "output",
+            &[self.planes, geometry.output[0], geometry.output[1]],
+        )?;
+        Ok(geometry)
+    }
+
+    /// Calls `f(plane, part of out)` for all planes of `out`, several a task.
+    fn each_plane<T: Real>(
+        &self,
+        out: &mut [T],
+        plane: usize,
+        f: impl Fn(usize, &mut [T]) + Sync + Send,
+    ) {
+        let touched = (self.height * self.width).max(plane);
+        let planes = (crate::parallel::CHUNK / touched).max(1);
+        for_each_chunk(out, planes * plane, self.planes * touched, |task, out| {
+            vectorized(
+                #[inline(always)]
+                || {
+                    for (i, out) in out.chunks_exact_mut(plane).enumerate() {
+                        f(task * planes + i, out);
+                    }
+                },
+            );
+        });
+    }
+}
+
+/// Rows and columns of every window, without the padding, in output order.
+#[inline(always)]
+fn windows(g: &Geometry) -> impl Iterator<Item = [std::ops::Range<usize>; 2]> {
+    let clip = |axis: usize, o: usize| {
+        let start = o * g.stride[axis];
+        let end = (start + g.kernel[axis]).min(g.input[axis] + g.padding[axis]);
+        start.saturating_sub(g.padding[axis])..end - g.padding[axis]
+    };
+    (0..g.output[0]).flat_map(move |i| (0..g.output[1]).map(move |j| [clip(0, i), clip(1, j)]))
+}
+
+/// Whether `v` takes the place of `best`: later equal values do not, NaN always does.
+#[inline(always)]
+fn beats<T: Real>(v: T, best: T) -> bool {
+    v > best || v.is_nan()
+}
+
+#[inline(always)]
+fn max_plane<T: Real>(g: &Geometry, x: &[T], y: &mut [T]) {
+    if (g.kernel, g.stride, g.padding) == ([2, 2], [2, 2], [0, 0]) {
+        for (lines, y) in x
+            .chunks_exact(2 * g.input[1])
+            .zip(y.chunks_exact_mut(g.output[1]))
+        {
+            let (upper, lower) = lines.split_at(g.input[1]);
+            for ((y, u), l) in y
+                .iter_mut()
+                .zip(upper.chunks_exact(2))
+                .zip(lower.chunks_exact(2))
+            {
+                let mut best = u[0];
+                for v in [u[1], l[0], l[1]] {
+                    best = if beats(v, best) { v } else { best };
+                }
+                *y = best;
+            }
+        }
+        return;
+    }
+    for ([rows, columns], y) in windows(g).zip(y) {
+        let mut best = T::neg_infinity();
+        for &v in rows.flat_map(|r| &x[r * g.input[1]..][columns.clone()]) {
+            best = if beats(v, best) { v } else { best };
+        }
+        *y = best;
+    }
+}
+
+#[inline(always)]
+fn max_plane_backward<T: Real>(g: &Geometry, x: &[T], grad_y: &[T], grad_x: &mut [T]) {
+    grad_x.fill(T::zero());
+    let width = g.input[1];
+    for ([rows, columns], &gradient) in windows(g).zip(grad_y) {
+        let mut best = (rows.start * width + columns.start, T::neg_infinity());
+        for r in rows {
+            for i in r * width + columns.start..r * width + columns.end {
+                if beats(x[i], best.1) {
+                    best = (i, x[i]);
+                }
+            }
+        }
+        grad_x[best.0] += gradient;
+    }
+}
