@@ -4,8 +4,6 @@
 use std::io;
 use std::path::PathBuf;
 
-use freqreg_dct::KeepOrder;
-
 /// The result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -154,16 +152,9 @@ pub enum Fault {
         /// Values there are.
         got: usize,
     },
-    /// The keep order does not fit the axes.
-    #[error(
-        "the keep order {order:?} does not fit the axes {axes:?}: it needs one weight, 1 or more, for each"
-    )]
-    Order {
-        /// The order.
-        order: KeepOrder,
-        /// The axes of the transform.
-        axes: Vec<usize>,
-    },
+    /// The keep order does not fit the transform's axes.
+    #[error("{0}")]
+    Order(freqreg_dct::Error),
     /// A value is infinite or not a number.
     #[error("value {index} is {value}; only finite values are stored")]
     NotFinite {

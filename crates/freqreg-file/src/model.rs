@@ -225,14 +225,7 @@ impl Storage {
                     got,
                 });
             }
-            if let KeepOrder::Weighted(weights) = order
-                && (weights.len() != axes.len() || weights.contains(&0))
-            {
-                return Err(Fault::Order {
-                    order: order.clone(),
-                    axes: axes.clone(),
-                });
-            }
+            order.axis_weights(axes).map_err(Fault::Order)?;
         }
         Ok(Layout {
             elements: expected,
