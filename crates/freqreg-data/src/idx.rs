@@ -27,11 +27,11 @@ pub fn parse(files: [&str; 2], images: &[u8], labels: &[u8]) -> Result<Images> {
             label_count as u64,
         ));
     }
-    if let Some(&label) = labels.iter().find(|&&label| label >= CLASSES) {
+    if let Some(i) = labels.iter().position(|&label| label >= CLASSES) {
         return Err(fault(
-            "largest label",
-            format!("at most {}", CLASSES - 1),
-            label.into(),
+            "label",
+            format!("0 to {}, for image {i}", CLASSES - 1),
+            labels[i].into(),
         ));
     }
     Images::new(height, width, pixels.to_vec(), labels.to_vec())

@@ -113,7 +113,7 @@ fn labels_of_ten_and_above() {
         let [images, labels] = idx::write(&images).unwrap();
         assert_eq!(
             fault(parse(&images, &labels)),
-            ("labels".into(), "largest label", label.into())
+            ("labels".into(), "label", label.into())
         );
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use freqreg_data::{CLASSES, DatasetName, Error, Options, load};
@@ -139,4 +140,51 @@ fn names_read_as_they_are_written() {
         error.contains("cifar-10") && error.contains("fashion-mnist"),
         "{error}"
     );
+}
+
+/// A program of its own, for it is the environment that is tested: what it says goes to standard error.
+#[test]
+fn the_environment_can_forbid_the_network_and_name_the_cache() {
+    let cache = tempfile::tempdir().unwrap();
+    fs::create_dir(cache.path().join("mnist")).unwrap();
+    fs::write(
+        cache.path().join("mnist/t10k-labels-idx1-ubyte"),
+        b"damaged",
+    )
+    .unwrap();
+    let program = std::env::current_exe().unwrap();
+    let output = Command::new(program)
+        .args([
+            "--exact",
+            "load_as_the_environment_says",
+            "--ignored",
+            "--nocapture",
+        ])
+        .env("FREQREG_OFFLINE", "1")
+        .env("FREQREG_DATA", cache.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    for part in [
+        "NOT THE WHOLE OF MNIST",
+        "not asked: offline",
+        "damaged in the cache",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+    assert!(!said.contains("asking"), "{said}");
+}
+
+#[test]
+#[ignore = "run by the test above, in an environment of its making"]
+fn load_as_the_environment_says() {
+    if std::env::var_os("FREQREG_OFFLINE").is_some() {
+        assert!(
+            load(DatasetName::Mnist, &Options::default())
+                .unwrap()
+                .source
+                .is_sample()
+        );
+    }
 }

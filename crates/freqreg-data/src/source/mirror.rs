@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mirror_that_refuses_fails_at_once() {
+    fn a_mirror_that_refuses_fails_soon() {
         let start = Instant::now();
         // Nothing listens on this port of this machine.
         let error = fetch(
@@ -72,7 +72,7 @@ mod tests {
                 .starts_with("train-labels-idx1-ubyte.gz: "),
             "{error}"
         );
-        assert!(start.elapsed() < Duration::from_secs(5));
+        assert!(start.elapsed() < Duration::from_secs(20));
     }
 
     #[test]
