@@ -145,8 +145,7 @@ impl Search<'_> {
         for source in self.sources() {
             match self.ask(&source) {
                 Ok(()) => {
-                    let mut files = self.files;
-                    let files = files.each_mut().map(|file| file.take().unwrap_or_default());
+                    let files = self.files.map(Option::unwrap_or_default);
                     return Dataset::parse(self.name, source, &self.pins, &files);
                 }
                 Err(error) => {

@@ -99,7 +99,8 @@ fn any_bit_flipped() {
     }
 }
 
-/// With a checksum that fits, a changed file may be a good one: then it is the only file of its model.
+/// With a checksum that fits, a changed file may be a good one: then it is the only file of its model,
+/// and the model can be expanded.
 #[test]
 fn any_byte_changed_and_sealed_again() {
     let bytes = small().to_bytes().unwrap();
@@ -112,6 +113,12 @@ fn any_byte_changed_and_sealed_again() {
             let changed = sealed(&changed);
             if let Ok(model) = Model::from_bytes(&changed) {
                 assert_eq!(model.to_bytes().unwrap(), changed, "byte {at} = {value}");
+                for tensor in &model.tensors {
+                    assert_eq!(
+                        tensor.expand().unwrap().len(),
+                        tensor.shape.iter().product()
+                    );
+                }
                 accepted += 1;
             }
         }
