@@ -1,0 +1,2 @@
+//! Draws the pictures of the book.
+fn main() {}

@@ -1,0 +1,30 @@
+//! `bench`: how long things take; alone, and beside others.
+
+mod figure;
+mod peer;
+mod process;
+
+use crate::cargo::{self, cargo};
+use crate::{Failure, Outcome, failure};
+use std::ffi::OsString;
+
+const CRATES: [&str; 3] = ["freqreg-dct", "freqreg-kernels", "freqreg-nn"];
+
+/// `bench`: the crates' criterion benches, with further arguments passed to them; `bench peer`: beside the peer.
+pub(crate) fn run(mut arguments: Vec<OsString>) -> Outcome {
+    match arguments.first().map(|a| a.to_string_lossy()) {
+        Some(first) if first == "peer" => peer::run(arguments.drain(1..).collect()),
+        Some(first) if first != "--" => Err(Failure::Usage(format!(
+            "`bench` takes `peer`, or `--` and arguments for criterion, but got `{first}`{}",
+            failure::nearest(&first, &["peer"])
+        ))),
+        _ => {
+            let packages = CRATES.iter().flat_map(|name| ["--package", name]);
+            cargo::run(
+                cargo(["bench", "--bench", "*"])
+                    .args(packages)
+                    .args(arguments),
+            )
+        }
+    }
+}
