@@ -116,7 +116,7 @@ fn any_byte_changed_and_sealed_again() {
                 for tensor in &model.tensors {
                     assert_eq!(
                         tensor.expand().unwrap().len(),
-                        tensor.shape.iter().product()
+                        tensor.shape.iter().product::<usize>()
                     );
                 }
                 accepted += 1;
