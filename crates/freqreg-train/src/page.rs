@@ -1,18 +1,18 @@
 //! The page of a run: one HTML file that needs nothing else, for light and dark, wide and narrow, screen and paper.
 //!
-//! Here stands what the page says and in which order. How numbers are printed lives in `text`, line charts in
-//! `chart`, spectra and filters in `cells`, images in `digit`, colours and measures in `style.css`.
+//! Here stand the order of the page, its tables and how it was run. The sections with charts live in `training`,
+//! those with pictures in `seen`; how numbers are printed in `text`, line charts in `chart`, signed numbers as
+//! colours in `cells`, images in `digit`, and the look of it all in `style.css`.
 
 mod cells;
 mod chart;
 mod digit;
+mod seen;
 mod text;
+mod training;
 
-use crate::report::{EpochReport, Misread, NetworkReport, Pictures, Report};
-use chart::{Axis, Chart, Point, Scale, Series};
-use text::{
-    NONE, Text, count, decimal, duration, percent, percent_tick, ratio, shape, significant,
-};
+use crate::report::{NetworkReport, Pictures, Report};
+use text::{NONE, Text, count, decimal, duration, percent, ratio, shape};
 
 /// The page that shows a report with its pictures.
 ///
@@ -22,13 +22,13 @@ use text::{
 pub fn render(report: &Report, pictures: &Pictures) -> String {
     let body: String = [
         results(report),
-        training(report),
-        cut(report),
+        training::training(report),
+        training::cut(report),
         layers(report),
-        spectra(pictures),
-        filters(pictures),
-        misread(pictures),
-        confusion(report),
+        seen::spectra(pictures),
+        seen::filters(pictures),
+        seen::misread(pictures),
+        seen::confusion(report),
         how(report),
     ]
     .concat();
@@ -97,7 +97,7 @@ fn banners(report: &Report) -> String {
         html += &banner(
             "Only the embedded sample: these numbers do not compare with any other.",
             &format!(
-                "No full copy of the data set was found, so this run trained on {} images and was tested on {} of \
+                "The full data set was not used: this run trained on {} images and was tested on {} of \
                  a small sample that comes with the program.",
                 count(report.data.train),
                 count(report.data.test)
@@ -226,185 +226,6 @@ fn results(report: &Report) -> String {
     )
 }
 
-fn training(report: &Report) -> String {
-    let networks = [
-        ("ordinary", "dense", &report.dense),
-        ("regularised", "run", &report.regularised),
-    ];
-    let lines = |y: fn(&EpochReport) -> f64, say: fn(&EpochReport) -> String| -> Vec<Series> {
-        networks
-            .iter()
-            .map(|(name, class, network)| Series {
-                class,
-                name,
-                points: network
-                    .history
-                    .iter()
-                    .map(|e| Point {
-                        x: e.epoch as f64,
-                        y: y(e),
-                        tip: format!("{name}, epoch {}: {}", e.epoch, say(e)),
-                    })
-                    .collect(),
-            })
-            .collect()
-    };
-    let whole = |x: f64| count(x.round().max(0.0) as usize);
-    let epoch = || Axis {
-        label: "epoch",
-        scale: Scale::Whole,
-        mark: whole,
-    };
-    // No validation set tells less than half an image.
-    let least = 0.5 / report.data.validation.max(1) as f64;
-    let accuracy = Chart {
-        id: "accuracy",
-        title: "Validation accuracy over the epochs".into(),
-        description: format!(
-            "The ordinary network ends at {}, the regularised one at {}.",
-            last(&report.dense, |e| percent(e.validation_accuracy, 2)),
-            last(&report.regularised, |e| percent(e.validation_accuracy, 2)),
-        ),
-        x: epoch(),
-        y: Axis {
-            label: "validation images read rightly, %",
-            scale: Scale::Errors(least),
-            mark: percent_tick,
-        },
-        series: lines(
-            |e| e.validation_accuracy,
-            |e| percent(e.validation_accuracy, 2),
-        ),
-    };
-    let kept = Chart {
-        id: "kept",
-        title: "Numbers kept over the epochs".into(),
-        description: format!(
-            "The ordinary network ends with {} numbers, the regularised one with {}.",
-            last(&report.dense, |e| count(e.kept)),
-            last(&report.regularised, |e| count(e.kept)),
-        ),
-        x: epoch(),
-        y: Axis {
-            label: "numbers kept (logarithmic)",
-            scale: Scale::Log,
-            mark: whole,
-        },
-        series: lines(|e| e.kept as f64, |e| format!("{} numbers", count(e.kept))),
-    };
-    let (Some(accuracy), Some(kept)) = (accuracy.svg(), kept.svg()) else {
-        return section(
-            "Training",
-            "<p class=\"quiet\">No epoch was recorded.</p>\n",
-        );
-    };
-    let tables: String = networks
-        .iter()
-        .map(|(name, _, network)| epochs(name, network))
-        .collect();
-    section(
-        "Training",
-        &format!(
-            "<div class=\"charts\">\n<figure>{accuracy}<figcaption>Spaced by what is misread, so that 98 % and 99 % \
-             stand apart as 80 % and 90 % do.</figcaption></figure>\n\
-             <figure>{kept}<figcaption>At the end of each epoch. The budget shrinks while the network learns; what is \
-             cut never comes back.</figcaption></figure>\n</div>\n\
-             <details><summary>Every epoch as a table</summary>\n{tables}</details>\n"
-        ),
-    )
-}
-
-/// What a network's last epoch says.
-fn last(network: &NetworkReport, say: fn(&EpochReport) -> String) -> String {
-    network
-        .history
-        .last()
-        .map_or_else(|| "an unrecorded value".into(), say)
-}
-
-fn epochs(name: &str, network: &NetworkReport) -> String {
-    if network.history.is_empty() {
-        return String::new();
-    }
-    let rows: String = network
-        .history
-        .iter()
-        .map(|e| {
-            format!(
-                "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
-                count(e.epoch),
-                count(e.step),
-                count(e.kept),
-                decimal(e.loss, 4),
-                percent(e.train_accuracy, 2),
-                percent(e.validation_accuracy, 2),
-                significant(e.rate),
-            )
-        })
-        .collect();
-    format!(
-        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Epochs of the {name} network\"><table>\n\
-         <caption>The {name} network.</caption>\n<thead><tr><th scope=\"col\">Epoch</th><th scope=\"col\">Steps</th>\
-         <th scope=\"col\">Kept</th><th scope=\"col\">Loss, nats</th><th scope=\"col\">Training</th>\
-         <th scope=\"col\">Validation</th><th scope=\"col\">Rate</th></tr></thead>\n<tbody>\n{rows}</tbody></table></div>\n"
-    )
-}
-
-fn cut(report: &Report) -> String {
-    let mut points: Vec<_> = report.cut_curve.iter().collect();
-    points.sort_by_key(|p| p.kept);
-    let chart = Chart {
-        id: "cut",
-        title: "Accuracy against numbers kept".into(),
-        description: "Validation accuracy when every layer’s list is cut to a share of itself; the table beside \
-                      it has the same numbers."
-            .into(),
-        x: Axis {
-            label: "numbers kept (logarithmic)",
-            scale: Scale::Log,
-            mark: |x| count(x.round().max(0.0) as usize),
-        },
-        y: Axis { label: "validation images read rightly, %", scale: Scale::Linear, mark: percent_tick },
-        series: vec![Series {
-            class: "run",
-            name: "as trained",
-            points: points
-                .iter()
-                .map(|p| Point {
-                    x: p.kept as f64,
-                    y: p.validation_accuracy,
-                    tip: format!("{} numbers: {}", count(p.kept), percent(p.validation_accuracy, 2)),
-                })
-                .collect(),
-        }],
-    };
-    let Some(chart) = chart.svg() else {
-        return String::new();
-    };
-    let rows: String = points
-        .iter()
-        .rev()
-        .map(|p| {
-            format!(
-                "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td></tr>\n",
-                percent(p.share, 0),
-                count(p.kept),
-                percent(p.validation_accuracy, 2)
-            )
-        })
-        .collect();
-    section(
-        "Cut further",
-        &format!(
-            "<p>Every list is in order of frequency, so it can be cut at its end after training, and nothing needs \
-             to be trained again to see what is lost.</p>\n<div class=\"charts\">\n<figure>{chart}</figure>\n\
-             <table>\n<caption>What stays of every layer’s list.</caption>\n<thead><tr><th scope=\"col\">Share</th>\
-             <th scope=\"col\">Numbers</th><th scope=\"col\">Validation accuracy</th></tr></thead>\n\
-             <tbody>\n{rows}</tbody></table>\n</div>\n"
-        ),
-    )
-}
-
 fn layers(report: &Report) -> String {
     let run = &report.regularised;
     let elements = |axes: &[usize]| axes.iter().fold(1usize, |n, &axis| n.saturating_mul(axis));
@@ -438,147 +259,6 @@ fn layers(report: &Report) -> String {
              </table></div>\n",
             count(run.kept),
             share(run.kept, run.weights),
-        ),
-    )
-}
-
-/// The colours of spectra and filters.
-fn legend(cut: bool) -> String {
-    let holes = if cut {
-        "<li><i class=\"kept\"></i>kept, near zero</li><li><i class=\"cut\"></i>not kept: zero by definition</li>"
-    } else {
-        ""
-    };
-    format!("<ul class=\"legend\"><li>negative <i class=\"ramp\"></i> positive</li>{holes}</ul>\n")
-}
-
-fn spectra(pictures: &Pictures) -> String {
-    let figures: String = pictures
-        .spectra
-        .iter()
-        .enumerate()
-        .filter_map(|(number, s)| cells::spectrum(number, s))
-        .collect();
-    if figures.is_empty() {
-        return String::new();
-    }
-    section(
-        "What is kept",
-        &format!(
-            "<p>These pictures are the whole network. Every cell is one stored number: the strength of one cosine \
-             pattern in the weights. p runs over the outputs, q over the inputs, r and s over the rows and columns \
-             of a kernel, each from 0 (constant) to higher frequencies. Colours follow the square root of the \
-             magnitude, so that small numbers are seen too.</p>\n{}<div class=\"charts pictures\">\n{figures}</div>\n",
-            legend(true)
-        ),
-    )
-}
-
-fn filters(pictures: &Pictures) -> String {
-    let Some(filters) = pictures.filters.as_ref().and_then(cells::filters) else {
-        return String::new();
-    };
-    section(
-        "First-layer filters",
-        &format!(
-            "<p>The first layer’s weights as rebuilt from its few numbers, all on one scale.</p>\n{}{filters}\n",
-            legend(false)
-        ),
-    )
-}
-
-fn misread(pictures: &Pictures) -> String {
-    let figures: String = pictures.misread.iter().filter_map(misread_image).collect();
-    if figures.is_empty() {
-        return String::new();
-    }
-    section(
-        "Misread",
-        &format!(
-            "<p>Some of the test images that the regularised network gets wrong: what it is → what was read, and how \
-             sure the network was.</p>\n<ul class=\"digits\">\n{figures}</ul>\n"
-        ),
-    )
-}
-
-fn misread_image(image: &Misread) -> Option<String> {
-    let uri = digit::data_uri(image.size, &image.pixels)?;
-    let (label, answer, sure) = (
-        image.label,
-        image.answer,
-        percent(f64::from(image.confidence), 0),
-    );
-    Some(format!(
-        "<li><figure><img src=\"{uri}\" width=\"{}\" height=\"{}\" alt=\"Test image {index}: class {label}, read as \
-         {answer}\" title=\"Test image {index}\"><figcaption><b>{label} → {answer}</b><br>{sure}\
-         </figcaption></figure></li>\n",
-        image.size[1],
-        image.size[0],
-        index = count(image.index),
-    ))
-}
-
-fn confusion(report: &Report) -> String {
-    let table = &report.regularised.confusion;
-    if table.is_empty() {
-        return String::new();
-    }
-    let classes = table.iter().map(Vec::len).max().unwrap_or(0);
-    let wrong = |row: usize, column: usize| row != column;
-    let most = table
-        .iter()
-        .enumerate()
-        .flat_map(|(r, row)| {
-            row.iter()
-                .enumerate()
-                .filter(move |(c, _)| wrong(r, *c))
-                .map(|(_, n)| *n)
-        })
-        .max()
-        .unwrap_or(0)
-        .max(1) as f64;
-    let heads: String = (0..classes)
-        .map(|class| format!("<th scope=\"col\">{class}</th>"))
-        .collect();
-    let rows: String = table
-        .iter()
-        .enumerate()
-        .map(|(class, row)| {
-            let cells: String = row
-                .iter()
-                .enumerate()
-                .map(|(answer, &n)| {
-                    let (colour, alpha) = if wrong(class, answer) {
-                        ("wrong", 0.08 + 0.42 * (n as f64 / most).sqrt())
-                    } else {
-                        ("right", 0.16)
-                    };
-                    let hint = format!("title=\"{} of class {class} read as {answer}\"", count(n));
-                    if n == 0 {
-                        format!("<td class=\"none\" {hint}>0</td>")
-                    } else {
-                        let style =
-                            format!("style=\"background:rgba(var(--{colour}),{alpha:.2})\"");
-                        format!("<td {hint} {style}>{}</td>", count(n))
-                    }
-                })
-                .collect();
-            let all: usize = row.iter().sum();
-            let right = row.get(class).map_or(0, |&n| n);
-            format!(
-                "<tr><th scope=\"row\">{class}</th>{cells}<td class=\"share\">{}</td></tr>\n",
-                percent(right as f64 / all as f64, 1)
-            )
-        })
-        .collect();
-    section(
-        "Which is taken for which",
-        &format!(
-            "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Confusion matrix\">\
-             <table class=\"confusion\">\n<caption>Test images by class (row) and by the regularised network’s answer \
-             (column). The stronger the colour, the more are misread.</caption>\n\
-             <thead><tr><th scope=\"col\"><abbr title=\"class by answer\">↓ →</abbr></th>{heads}\
-             <th scope=\"col\" class=\"share\">right</th></tr></thead>\n<tbody>\n{rows}</tbody></table></div>\n"
         ),
     )
 }
