@@ -1,2 +1,40 @@
-//! Draws the pictures of the book.
-fn main() {}
+//! Draws the pictures of the book with the project's own transform: `figures FOLDER`.
+
+#![forbid(unsafe_code)]
+
+mod basis;
+mod order;
+mod rebuilt;
+mod svg;
+
+use freqreg_dct::Error;
+use std::path::Path;
+use std::process::ExitCode;
+use svg::Svg;
+
+type Draw = fn() -> Result<Svg, Error>;
+
+const PICTURES: [(&str, Draw); 3] = [
+    ("basis.svg", basis::draw),
+    ("order.svg", order::draw),
+    ("rebuilt.svg", rebuilt::draw),
+];
+
+fn main() -> ExitCode {
+    let Some(folder) = std::env::args_os().nth(1) else {
+        eprintln!("error: say which folder to draw into: figures FOLDER");
+        return ExitCode::from(2);
+    };
+    for (name, draw) in PICTURES {
+        let path = Path::new(&folder).join(name);
+        let written = draw()
+            .map_err(|e| e.to_string())
+            .and_then(|svg| std::fs::write(&path, svg.text()).map_err(|e| e.to_string()));
+        if let Err(error) = written {
+            eprintln!("error: {}: {error}", path.display());
+            return ExitCode::FAILURE;
+        }
+        println!("{}", path.display());
+    }
+    ExitCode::SUCCESS
+}
