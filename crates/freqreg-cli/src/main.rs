@@ -1,2 +1,56 @@
-//! The program `freqreg`.
-fn main() {}
+//! The program `freqreg`: command lines in, results and clear errors out. What it does is in the libraries.
+
+mod progress;
+mod reproduce;
+mod table;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(
+    name = "freqreg",
+    version,
+    about = "Neural networks as short lists of DCT coefficients",
+    arg_required_else_help = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Train an experiment's ordinary and regularised network, and report what became of them
+    Reproduce(reproduce::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Reproduce(args) => reproduce::run(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{}", failure.message);
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+/// Why the program ends otherwise than well.
+struct Failure {
+    /// What the user reads.
+    message: String,
+    /// 1 for an error, 2 for a wrong command line, 130 after Ctrl-C.
+    code: u8,
+}
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Failure {
+            message: format!("error: {error}"),
+            code: 1,
+        }
+    }
+}

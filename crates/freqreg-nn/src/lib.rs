@@ -1,1 +1,23 @@
-//! Frequency-regularised layers for candle: linear, convolution and transposed convolution from a prefix of DCT coefficients
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod budget;
+mod error;
+mod init;
+mod layers;
+pub mod ops;
+mod parameter;
+mod schedule;
+mod store;
+
+pub use budget::{Budget, Keep, LayerKind};
+pub use error::{Error, Result};
+pub use freqreg_dct::KeepOrder;
+pub use init::{Init, Seed};
+pub use layers::{
+    BatchStatNorm, Conv2d, ConvTranspose2d, GroupNorm, LayerNorm, Linear, conv_transpose2d,
+    conv_transpose2d_no_bias, conv2d, conv2d_no_bias, linear, linear_no_bias,
+};
+pub use parameter::{Form, Parameter};
+pub use schedule::{Decay, Schedule};
+pub use store::{Builder, Store};

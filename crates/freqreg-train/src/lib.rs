@@ -1,1 +1,16 @@
-//! Training, evaluation and reports for frequency-regularised networks
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod checkpoint;
+mod error;
+pub mod evaluate;
+pub mod experiment;
+pub mod images;
+pub mod network;
+pub mod optimiser;
+pub mod page;
+pub mod report;
+pub mod reproduce;
+pub mod train;
+
+pub use error::{Error, Result};

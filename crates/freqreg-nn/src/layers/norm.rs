@@ -1,0 +1,42 @@
+//! Norms that store nothing: no weight, no bias, no running statistics.
+
+use crate::ops;
+use candle_core::{Result, Tensor};
+use candle_nn::Module;
+
+/// The variance below which a channel counts as flat, as in PyTorch.
+const EPS: f64 = 1e-5;
+
+/// Normalises each channel by the statistics of the batch that it is given, in training and afterwards: what
+/// the authors' released UNet does. A sample's result depends on the batch around it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct BatchStatNorm;
+
+impl Module for BatchStatNorm {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        ops::normalize_batch(x, EPS)
+    }
+}
+
+/// Normalises each sample on its own over channels and positions.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct LayerNorm;
+
+impl Module for LayerNorm {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        ops::normalize_groups(x, 1, EPS)
+    }
+}
+
+/// Normalises each sample on its own over groups of channels.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GroupNorm {
+    /// How many groups; must divide the channels.
+    pub groups: usize,
+}
+
+impl Module for GroupNorm {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        ops::normalize_groups(x, self.groups, EPS)
+    }
+}

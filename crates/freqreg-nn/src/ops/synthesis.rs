@@ -1,0 +1,190 @@
+//! Prefix of coefficients -> spatial weight.
+
+use super::kernel::{Differentiable, Element, Kernel, run_plain, run1, wanted, wrap};
+use crate::Result;
+use candle_core::{DType, Device, Result as CandleResult, Shape, Tensor, bail};
+use freqreg_dct::{Basis, Plan, Prefix};
+use std::sync::{Arc, OnceLock};
+
+/// The inverse DCT of a prefix, for one parameter: made once, shared by every step until the prefix shrinks.
+#[derive(Debug)]
+pub(crate) struct Synthesis {
+    plan: AnyPlan,
+    /// The shape of the weight (its axes may differ from those of the transform).
+    shape: Shape,
+    device_factors: OnceLock<DeviceFactors>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum AnyPlan {
+    F32(Plan<f32>),
+    F64(Plan<f64>),
+}
+
+/// What the transform needs on a device that has no kernels of ours: where each coefficient stands in the
+/// bounding box, and the truncated basis of every axis.
+#[derive(Debug)]
+struct DeviceFactors {
+    positions: Tensor,
+    bounds: Vec<usize>,
+    bases: Vec<Tensor>,
+}
+
+impl Synthesis {
+    pub(crate) fn new(prefix: Prefix, dtype: DType, shape: Vec<usize>) -> Result<Self> {
+        let plan = match dtype {
+            DType::F32 => AnyPlan::F32(Plan::from_prefix(prefix)?),
+            DType::F64 => AnyPlan::F64(Plan::from_prefix(prefix)?),
+            other => {
+                return Err(candle_core::Error::Msg(format!(
+                    "coefficients are held in f32 or f64, not {other:?}"
+                ))
+                .into());
+            }
+        };
+        Ok(Synthesis {
+            plan,
+            shape: shape.into(),
+            device_factors: OnceLock::new(),
+        })
+    }
+
+    pub(crate) fn truncated(&self, k: usize) -> Result<Self> {
+        Ok(Synthesis {
+            plan: match &self.plan {
+                AnyPlan::F32(p) => AnyPlan::F32(p.truncated(k)?),
+                AnyPlan::F64(p) => AnyPlan::F64(p.truncated(k)?),
+            },
+            shape: self.shape.clone(),
+            device_factors: OnceLock::new(),
+        })
+    }
+
+    /// The weight, differentiable with respect to `coefficients` (shape `[k]`).
+    pub(crate) fn apply(this: &Arc<Self>, coefficients: &Tensor) -> CandleResult<Tensor> {
+        if coefficients.device().is_cpu() {
+            run1(Synthesize(this.clone()), [coefficients])
+        } else {
+            this.apply_portable(coefficients)
+        }
+    }
+
+    /// The same by candle's operations, on any device: coefficients into their box, then one matrix product
+    /// an axis.
+    pub(crate) fn apply_portable(&self, coefficients: &Tensor) -> CandleResult<Tensor> {
+        let factors = match self.device_factors.get() {
+            Some(f) => f,
+            None => {
+                let made = self.make_factors(coefficients.dtype(), coefficients.device())?;
+                self.device_factors.get_or_init(|| made)
+            }
+        };
+        let volume: usize = factors.bounds.iter().product();
+        let mut t = Tensor::zeros(volume, coefficients.dtype(), coefficients.device())?
+            .index_add(&factors.positions, coefficients, 0)?;
+        // Each turn expands the first axis of [bound, rest] and moves it to the end, so that after all turns
+        // the axes stand in their old order.
+        for (bound, basis) in factors.bounds.iter().zip(&factors.bases) {
+            let rest = t.elem_count() / bound;
+            t = t.reshape((*bound, rest))?.t()?.contiguous()?.matmul(basis)?;
+        }
+        t.reshape(self.shape.clone())
+    }
+
+    fn make_factors(&self, dtype: DType, device: &Device) -> CandleResult<DeviceFactors> {
+        let prefix = self.prefix();
+        let (axes, bounds) = (prefix.shape(), prefix.bounds());
+        let positions: Vec<u32> = prefix
+            .offsets()
+            .iter()
+            .map(|&offset| {
+                let (mut rest, mut at, mut stride) = (offset, 0, 1);
+                for (&n, &b) in axes.iter().zip(bounds).rev() {
+                    at += rest % n * stride;
+                    stride *= b;
+                    rest /= n;
+                }
+                at as u32
+            })
+            .collect();
+        let k = positions.len();
+        let bases = axes
+            .iter()
+            .zip(bounds)
+            .map(|(&n, &b)| {
+                let basis = Basis::<f64>::new(n, b).map_err(wrap)?;
+                Tensor::from_slice(basis.as_slice(), (b, n), &Device::Cpu)?
+                    .to_dtype(dtype)?
+                    .to_device(device)
+            })
+            .collect::<CandleResult<_>>()?;
+        Ok(DeviceFactors {
+            positions: Tensor::from_vec(positions, k, device)?,
+            bounds: bounds.to_vec(),
+            bases,
+        })
+    }
+
+    fn prefix(&self) -> &Prefix {
+        match &self.plan {
+            AnyPlan::F32(p) => p.prefix(),
+            AnyPlan::F64(p) => p.prefix(),
+        }
+    }
+}
+
+/// `AnyPlan` knows its float type; a kernel is generic over it: this is where the two meet.
+pub(crate) trait PlanOf: freqreg_dct::Real {
+    fn plan(any: &AnyPlan) -> CandleResult<&Plan<Self>>;
+}
+
+macro_rules! plan_of {
+    ($t:ty, $variant:ident) => {
+        impl PlanOf for $t {
+            fn plan(any: &AnyPlan) -> CandleResult<&Plan<Self>> {
+                match any {
+                    AnyPlan::$variant(p) => Ok(p),
+                    _ => bail!("the coefficients changed their float type after the layer was built"),
+                }
+            }
+        }
+    };
+}
+plan_of!(f32, F32);
+plan_of!(f64, F64);
+
+struct Synthesize(Arc<Synthesis>);
+struct Analyze<'a>(&'a Synthesis);
+
+impl Kernel<1> for Synthesize {
+    const NAME: &'static str = "synthesis of a weight from its coefficients";
+    fn output_shape(&self) -> Shape {
+        self.0.shape.clone()
+    }
+    fn run<T: Element>(&self, [coefficients]: [&[T]; 1]) -> CandleResult<Vec<T>> {
+        T::plan(&self.0.plan)?.synthesize(coefficients).map_err(wrap)
+    }
+}
+
+impl Differentiable<1> for Synthesize {
+    fn backward(
+        &self,
+        [coefficients]: [&Tensor; 1],
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> CandleResult<[Option<Tensor>; 1]> {
+        // The transform is orthonormal: its transpose is the analysis, cut to the prefix.
+        let g = wanted(coefficients).then(|| run_plain(&Analyze(&self.0), [grad]));
+        Ok([g.transpose()?])
+    }
+}
+
+impl Kernel<1> for Analyze<'_> {
+    const NAME: &'static str = "analysis of a weight's gradient into coefficients";
+    fn output_shape(&self) -> Shape {
+        self.0.prefix().len().into()
+    }
+    fn run<T: Element>(&self, [spatial]: [&[T]; 1]) -> CandleResult<Vec<T>> {
+        T::plan(&self.0.plan)?.analyze(spatial).map_err(wrap)
+    }
+}

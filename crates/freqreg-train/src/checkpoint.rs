@@ -1,0 +1,186 @@
+//! The state of a training, in a safetensors file that is written whole or not at all.
+
+use crate::network::Network;
+use crate::optimiser::{Optimiser, Slot};
+use crate::report::EpochReport;
+use crate::{Error, Result};
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+const VERSION: u32 = 1;
+const KEY: &str = "freqreg";
+
+/// All of a training's state that is no tensor.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Progress {
+    version: u32,
+    /// What determines the training: settings, seed and data. Another one can't be continued from here.
+    pub identity: String,
+    /// Steps made.
+    pub step: usize,
+    /// Sums over the steps of the epoch under way.
+    pub running: Running,
+    /// Seconds spent so far.
+    pub seconds: f64,
+    /// The epochs that are complete.
+    pub history: Vec<EpochReport>,
+    /// Length of every parameter, in order.
+    lengths: Vec<(String, usize)>,
+    optimiser_steps: u64,
+}
+
+/// What an epoch adds up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Running {
+    pub loss: f64,
+    pub right: usize,
+    pub images: usize,
+    pub steps: usize,
+}
+
+impl Progress {
+    pub(crate) fn start(identity: String) -> Self {
+        Progress {
+            version: VERSION,
+            identity,
+            step: 0,
+            running: Running::default(),
+            seconds: 0.0,
+            history: Vec::new(),
+            lengths: Vec::new(),
+            optimiser_steps: 0,
+        }
+    }
+}
+
+/// Writes the state to `path`.
+pub(crate) fn save(
+    path: &Path,
+    network: &Network,
+    optimiser: &Optimiser,
+    progress: &Progress,
+) -> Result<()> {
+    let failed = |reason: String| Error::Checkpoint {
+        path: path.into(),
+        reason,
+    };
+    let mut progress = progress.clone();
+    progress.optimiser_steps = optimiser.steps();
+    let mut data: Vec<(String, Vec<u8>)> = Vec::new();
+    for (p, slot) in network.parameters.iter().zip(optimiser.slots()) {
+        progress.lengths.retain(|(name, _)| name != p.name());
+        progress.lengths.push((p.name().into(), p.kept()));
+        let values: Vec<f32> = p.values()?.into_iter().map(|v| v as f32).collect();
+        let parts = [("value", &values), ("first", &slot.first), ("second", &slot.second)];
+        for (part, list) in parts {
+            let bytes = list.iter().flat_map(|x| x.to_le_bytes()).collect();
+            data.push((format!("{}/{part}", p.name()), bytes));
+        }
+    }
+    let views = data
+        .iter()
+        .map(|(name, bytes)| {
+            let view = TensorView::new(Dtype::F32, vec![bytes.len() / 4], bytes);
+            Ok((name.as_str(), view.map_err(|e| failed(e.to_string()))?))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let text = serde_json::to_string(&progress).map_err(|e| failed(e.to_string()))?;
+    // The checksum covers the tensors, whose bytes no header vouches for.
+    let sum = data.iter().fold(crc32fast::Hasher::new(), |mut h, (_, bytes)| {
+        h.update(bytes);
+        h
+    });
+    let sum = format!("{:08x}", sum.finalize());
+    let meta = HashMap::from([(KEY.to_string(), text), ("crc32".to_string(), sum)]);
+    let bytes =
+        safetensors::serialize(views, Some(meta)).map_err(|e| failed(e.to_string()))?;
+    Ok(freqreg_file::write_atomically(path, &bytes)?)
+}
+
+/// Puts the state at `path` into the network and the optimiser; `None` if there is no such file.
+pub(crate) fn load(
+    path: &Path,
+    identity: &str,
+    network: &Network,
+    optimiser: &mut Optimiser,
+) -> Result<Option<Progress>> {
+    let failed = |reason: String| Error::Checkpoint {
+        path: path.into(),
+        reason,
+    };
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(cause) => {
+            return Err(Error::Io {
+                action: "read",
+                path: PathBuf::from(path),
+                cause,
+            });
+        }
+    };
+    let damaged = |what: &str| failed(format!("it is damaged or no checkpoint ({what})"));
+    let (_, meta) = SafeTensors::read_metadata(&bytes).map_err(|e| damaged(&e.to_string()))?;
+    let tensors = SafeTensors::deserialize(&bytes).map_err(|e| damaged(&e.to_string()))?;
+    let meta = meta.metadata().clone().unwrap_or_default();
+    let text = meta.get(KEY).ok_or_else(|| damaged("it lacks its header"))?;
+    let version: Version = serde_json::from_str(text).map_err(|e| damaged(&e.to_string()))?;
+    if version.version != VERSION {
+        let found = version.version;
+        return Err(failed(format!("it has version {found}, this program reads {VERSION}")));
+    }
+    let progress: Progress = serde_json::from_str(text).map_err(|e| damaged(&e.to_string()))?;
+    if progress.identity != identity {
+        return Err(failed(
+            "it was made with other settings, another seed or other data".into(),
+        ));
+    }
+    let mut sum = crc32fast::Hasher::new();
+    let mut slots = Vec::new();
+    let known = network.parameters.len();
+    if progress.lengths.len() != known {
+        return Err(failed(format!(
+            "it holds {} parameters, the network has {known}",
+            progress.lengths.len()
+        )));
+    }
+    for (p, (name, length)) in network.parameters.iter().zip(&progress.lengths) {
+        if p.name() != name {
+            return Err(damaged(&format!("`{name}` stands where `{}` should", p.name())));
+        }
+        let mut part = |part: &str| -> Result<Vec<f32>> {
+            let view = tensors
+                .tensor(&format!("{name}/{part}"))
+                .map_err(|e| damaged(&e.to_string()))?;
+            sum.update(view.data());
+            let number = |b: &[u8]| f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
+            Ok(view.data().chunks_exact(4).map(number).collect())
+        };
+        let values: Vec<f64> = part("value")?.into_iter().map(f64::from).collect();
+        let (first, second) = (part("first")?, part("second")?);
+        if values.len() != *length {
+            return Err(damaged(&format!("`{name}` has another length than its header says")));
+        }
+        if *length != p.kept() {
+            p.truncate(*length)?;
+        }
+        p.set_values(&values)?;
+        slots.push(Slot { first, second });
+    }
+    let sum = format!("{:08x}", sum.finalize());
+    if meta.get("crc32") != Some(&sum) {
+        return Err(damaged("its checksum is wrong"));
+    }
+    optimiser
+        .restore(slots, progress.optimiser_steps)
+        .map_err(failed)?;
+    Ok(Some(progress))
+}
+
+#[derive(Deserialize)]
+struct Version {
+    version: u32,
+}

@@ -1,0 +1,355 @@
+//! An experiment: a TOML file that says which network is trained on which data, and how. Unknown keys are
+//! refused. A variation is a copy of the file.
+
+use crate::report::PaperClaim;
+use crate::{Error, Result};
+use freqreg_data::DatasetName;
+use freqreg_models::{Architecture, Budgets};
+use freqreg_nn::{Decay, Init};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// Everything that determines a run, but for its seed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Experiment {
+    /// The name: that of the file.
+    #[serde(skip)]
+    pub name: String,
+    /// What it is, in a line.
+    pub title: String,
+    /// The data.
+    pub data: Data,
+    /// The ordinary network, to compare with.
+    pub dense: Dense,
+    /// The regularised network.
+    pub regularised: Regularised,
+    /// What the paper prints of it.
+    #[serde(default)]
+    pub paper: Option<PaperClaim>,
+    /// What `--quick` puts in the place of the real lengths.
+    pub quick: Quick,
+}
+
+/// Which data, and how pixels become numbers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Data {
+    /// `mnist` or `fashion-mnist`.
+    pub name: String,
+    /// How many training images are held out for every choice.
+    pub validation: usize,
+    /// A pixel p of 0 to 255 enters the network as (p / 255 - mean) / deviation.
+    pub mean: f64,
+    /// See `mean`.
+    pub deviation: f64,
+}
+
+/// The ordinary network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dense {
+    /// Its shape.
+    pub model: Architecture,
+    /// How it is trained.
+    pub training: Training,
+}
+
+/// The regularised network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Regularised {
+    /// Its shape.
+    pub model: Architecture,
+    /// What each layer keeps in the end.
+    pub budgets: Budgets,
+    /// How coefficients start.
+    #[serde(default)]
+    pub init: InitKind,
+    /// How budgets shrink to what they are in the end.
+    pub shrink: Shrink,
+    /// How it is trained.
+    pub training: Training,
+}
+
+/// How coefficients start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InitKind {
+    /// N(0, 0.1²).
+    Paper,
+    /// So that activations keep their variance.
+    #[default]
+    VariancePreserving,
+}
+
+impl From<InitKind> for Init {
+    fn from(kind: InitKind) -> Self {
+        match kind {
+            InitKind::Paper => Init::Paper,
+            InitKind::VariancePreserving => Init::VariancePreserving,
+        }
+    }
+}
+
+/// How budgets shrink.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shrink {
+    /// The way from the first count to the last.
+    pub decay: DecayKind,
+    /// A layer starts with this many times its final count, at most all its coefficients; absent: with all.
+    #[serde(default)]
+    pub start: Option<f64>,
+    /// The share of all steps after which the final count is reached, 0 to 1.
+    pub over: f64,
+    /// For `decay = "paper"`: the share of the remaining distance given up at a step.
+    #[serde(default)]
+    pub drop_rate: Option<f64>,
+    /// For `decay = "paper"`: the share that it tends to.
+    #[serde(default)]
+    pub min_rate: Option<f64>,
+}
+
+/// The way from the first count to the last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DecayKind {
+    /// The same factor at every step.
+    Geometric,
+    /// A straight line.
+    Linear,
+    /// Half a cosine.
+    Cosine,
+    /// The authors'.
+    Paper,
+}
+
+impl Shrink {
+    /// As the schedules of the layers want it.
+    pub fn decay(&self) -> Decay {
+        match self.decay {
+            DecayKind::Geometric => Decay::Geometric,
+            DecayKind::Linear => Decay::Linear,
+            DecayKind::Cosine => Decay::Cosine,
+            DecayKind::Paper => Decay::Paper {
+                drop_rate: self.drop_rate.unwrap_or(0.01),
+                min_rate: self.min_rate.unwrap_or(0.01),
+            },
+        }
+    }
+}
+
+/// How a network is trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Training {
+    /// Times through the training images.
+    pub epochs: usize,
+    /// Images a step.
+    pub batch: usize,
+    /// The optimiser.
+    pub optimiser: Optimiser,
+    /// The learning rate over time.
+    pub rate: Rate,
+    /// Images are moved by up to this many pixels in each direction, at random.
+    #[serde(default)]
+    pub shift: usize,
+    /// Label smoothing, 0 to 1.
+    #[serde(default)]
+    pub smoothing: f64,
+}
+
+/// An optimiser with its constants.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Optimiser {
+    /// Adam (Kingma & Ba 2015); with `decay` above 0 AdamW (Loshchilov & Hutter 2019).
+    Adam {
+        /// Decay of the mean gradient.
+        #[serde(default = "beta1")]
+        beta1: f64,
+        /// Decay of the mean squared gradient.
+        #[serde(default = "beta2")]
+        beta2: f64,
+        /// Decoupled weight decay.
+        #[serde(default)]
+        decay: f64,
+    },
+    /// Stochastic gradient descent with momentum, as in PyTorch: v <- m v + g; x <- x - rate v.
+    Sgd {
+        /// The m above.
+        #[serde(default)]
+        momentum: f64,
+        /// Weight decay, added to the gradient.
+        #[serde(default)]
+        decay: f64,
+    },
+}
+
+fn beta1() -> f64 {
+    0.9
+}
+
+fn beta2() -> f64 {
+    0.999
+}
+
+/// The learning rate over time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rate {
+    /// Its shape.
+    pub shape: RateShape,
+    /// Its largest value.
+    pub peak: f64,
+    /// For `one-cycle` and `cosine`: the share of the steps in which it rises to the peak.
+    #[serde(default)]
+    pub warmup: f64,
+}
+
+/// Shapes of the learning rate over time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RateShape {
+    /// Up from a 25th of the peak and down to nothing, both along half a cosine.
+    OneCycle,
+    /// Up along a line, down to nothing along half a cosine.
+    Cosine,
+    /// Always the peak.
+    Constant,
+}
+
+impl Rate {
+    /// The rate at `step` (from 0) of `steps`.
+    pub fn at(&self, step: usize, steps: usize) -> f64 {
+        let t = step as f64 / steps.max(1) as f64;
+        let ease = |from: f64, to: f64, t: f64| {
+            to + (from - to) * 0.5 * (1.0 + (std::f64::consts::PI * t.clamp(0.0, 1.0)).cos())
+        };
+        let fall = |t: f64| ease(self.peak, 0.0, (t - self.warmup) / (1.0 - self.warmup));
+        match self.shape {
+            RateShape::Constant => self.peak,
+            RateShape::OneCycle if t < self.warmup => {
+                ease(self.peak / 25.0, self.peak, t / self.warmup)
+            }
+            RateShape::Cosine if t < self.warmup => self.peak * t / self.warmup,
+            RateShape::OneCycle | RateShape::Cosine => fall(t),
+        }
+    }
+}
+
+/// A short run, to see that everything works.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quick {
+    /// Epochs of the ordinary network.
+    pub dense_epochs: usize,
+    /// Epochs of the regularised network.
+    pub regularised_epochs: usize,
+}
+
+impl Experiment {
+    /// Reads an experiment by the name of one that comes along, or by the path of a TOML file.
+    ///
+    /// # Errors
+    /// A name that is unknown (with the nearest), a file that can't be read, and whatever is wrong in it.
+    pub fn find(name: &str) -> Result<Self> {
+        let known = freqreg_models::EXPERIMENTS;
+        if let Some((_, text)) = known.iter().find(|(n, _)| *n == name) {
+            return Self::parse(name, text);
+        }
+        let path = Path::new(name);
+        if path.extension().is_some_and(|e| e == "toml") {
+            let text = std::fs::read_to_string(path).map_err(|cause| Error::Io {
+                action: "read",
+                path: path.into(),
+                cause,
+            })?;
+            let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+            return Self::parse(&stem, &text);
+        }
+        let likeness = |n: &str| strsim::jaro_winkler(n, name);
+        let nearest = known
+            .iter()
+            .map(|(n, _)| *n)
+            .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
+            .filter(|n| likeness(n) > 0.7);
+        Err(Error::UnknownExperiment {
+            name: name.into(),
+            nearest: nearest.map(str::to_string),
+        })
+    }
+
+    /// Reads an experiment from its text.
+    ///
+    /// # Errors
+    /// [`Error::Experiment`] with the line and the reason.
+    pub fn parse(name: &str, text: &str) -> Result<Self> {
+        let refuse = |reason: String| Error::Experiment {
+            name: name.into(),
+            reason,
+        };
+        let mut this: Experiment = toml::from_str(text).map_err(|e| refuse(e.to_string()))?;
+        this.name = name.into();
+        this.validate().map_err(refuse)?;
+        Ok(this)
+    }
+
+    /// Every experiment that comes along, with its title.
+    pub fn list() -> Vec<(&'static str, String)> {
+        freqreg_models::EXPERIMENTS
+            .iter()
+            .map(|(name, text)| match Self::parse(name, text) {
+                Ok(e) => (*name, e.title),
+                Err(e) => (*name, e.to_string()),
+            })
+            .collect()
+    }
+
+    /// The data set.
+    ///
+    /// # Errors
+    /// [`Error::Experiment`] for a name that is none.
+    pub fn dataset(&self) -> Result<DatasetName> {
+        self.data.name.parse().map_err(|e| Error::Experiment {
+            name: self.name.clone(),
+            reason: format!("data.name: {e}"),
+        })
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        self.data
+            .name
+            .parse::<DatasetName>()
+            .map_err(|e| format!("data.name: {e}"))?;
+        if !(self.data.deviation.is_finite() && self.data.deviation > 0.0) {
+            return Err("data.deviation must be above 0".into());
+        }
+        if !(0.0..=1.0).contains(&self.regularised.shrink.over) {
+            return Err("regularised.shrink.over must be 0 to 1".into());
+        }
+        if self.regularised.shrink.start.is_some_and(|s| s.is_nan() || s < 1.0) {
+            return Err("regularised.shrink.start must be 1 or more".into());
+        }
+        for (part, t) in [
+            ("dense", &self.dense.training),
+            ("regularised", &self.regularised.training),
+        ] {
+            let at_least_one = [("epochs", t.epochs), ("batch", t.batch)];
+            if let Some((key, _)) = at_least_one.iter().find(|(_, n)| *n == 0) {
+                return Err(format!("{part}.training.{key} must be 1 or more"));
+            }
+            if !(t.rate.peak.is_finite() && t.rate.peak > 0.0) {
+                return Err(format!("{part}.training.rate.peak must be above 0"));
+            }
+            if !(0.0..1.0).contains(&t.rate.warmup) {
+                return Err(format!("{part}.training.rate.warmup must be 0 or more and below 1"));
+            }
+            if !(0.0..1.0).contains(&t.smoothing) {
+                return Err(format!("{part}.training.smoothing must be 0 or more and below 1"));
+            }
+        }
+        Ok(())
+    }
+}

