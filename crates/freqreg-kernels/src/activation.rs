@@ -1,8 +1,9 @@
 //! Rectified linear unit.
 
 use crate::error::{Result, length};
-use crate::parallel::{CHUNK, for_each_chunk, vectorized};
+use crate::parallel::{CHUNK, for_each_chunk};
 use crate::real::Real;
+use crate::simd::vectorized;
 
 /// Writes `max(x, 0)` to `y`; NaN stays NaN.
 ///

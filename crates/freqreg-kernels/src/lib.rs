@@ -11,8 +11,11 @@ mod matmul;
 mod norm;
 mod parallel;
 mod pool;
+mod product;
 mod real;
 mod scratch;
+mod simd;
+mod transpose;
 
 pub use activation::{relu, relu_backward};
 pub use conv::Conv2d;

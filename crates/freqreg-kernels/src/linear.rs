@@ -1,9 +1,10 @@
 //! Fully connected layer and its gradients.
 
 use crate::error::{Result, at_least_one, count, length};
-use crate::matmul::{Mat, MatMut, matmul_parallel};
-use crate::parallel::{self, vectorized};
+use crate::matmul::{Mat, MatMut, matmul};
+use crate::parallel;
 use crate::real::Real;
+use crate::simd::vectorized;
 
 /// Shape of a fully connected layer, `y = x w^T + bias`.
 ///
@@ -92,7 +93,7 @@ impl Linear {
         }
         let x = Mat::new(x, rows, features_in, features_in);
         let w = Mat::new(w, features_out, features_in, features_in).transposed();
-        matmul_parallel(
+        matmul(
             MatMut::new(y, rows, features_out, features_out),
             x,
             w,
@@ -116,7 +117,7 @@ impl Linear {
         length("input gradient", grad_x, self.input_len())?;
         let grad_y = Mat::new(grad_y, rows, features_out, features_out);
         let w = Mat::new(w, features_out, features_in, features_in);
-        matmul_parallel(
+        matmul(
             MatMut::new(grad_x, rows, features_in, features_in),
             grad_y,
             w,
@@ -140,7 +141,7 @@ impl Linear {
         length("weight gradient", grad_w, self.weight_len())?;
         let grad_y = Mat::new(grad_y, rows, features_out, features_out).transposed();
         let x = Mat::new(x, rows, features_in, features_in);
-        matmul_parallel(
+        matmul(
             MatMut::new(grad_w, features_out, features_in, features_in),
             grad_y,
             x,

@@ -1,7 +1,16 @@
-//! Matrix product of strided operands: the heart of every layer.
+//! Matrix product of strided operands, spread over threads.
 
-use crate::parallel;
+use crate::parallel::{self, Shared};
+use crate::product::{Left, Panel, multiply, panels};
 use crate::real::Real;
+use crate::scratch::with_scratch;
+use crate::transpose::transpose;
+
+/// Depths that are packed at a time.
+const DEPTH_BLOCK: usize = 256;
+
+/// Rows of one task.
+const ROW_BLOCK: usize = 512;
 
 /// A matrix that is read: `rows` x `columns`, its element (r, c) at `data[r * row_stride + c * column_stride]`.
 #[derive(Debug, Clone, Copy)]
@@ -13,7 +22,7 @@ pub struct Mat<'a, T> {
     column_stride: usize,
 }
 
-impl<'a, T> Mat<'a, T> {
+impl<'a, T: Real> Mat<'a, T> {
     /// Row-major matrix whose rows begin `row_stride` elements apart.
     ///
     /// # Panics
@@ -30,6 +39,28 @@ impl<'a, T> Mat<'a, T> {
         }
     }
 
+    /// Any matrix: neighbours in a column `row_stride` elements apart, neighbours in a row `column_stride`.
+    pub(crate) fn strided(
+        data: &'a [T],
+        rows: usize,
+        columns: usize,
+        row_stride: usize,
+        column_stride: usize,
+    ) -> Self {
+        let last = rows.saturating_sub(1) * row_stride + columns.saturating_sub(1) * column_stride;
+        assert!(
+            rows == 0 || columns == 0 || last < data.len(),
+            "matrix reaches beyond its data"
+        );
+        Self {
+            data,
+            rows,
+            columns,
+            row_stride,
+            column_stride,
+        }
+    }
+
     /// The transpose: the same elements with rows and columns exchanged.
     #[must_use]
     pub fn transposed(self) -> Self {
@@ -39,6 +70,31 @@ impl<'a, T> Mat<'a, T> {
             row_stride: self.column_stride,
             column_stride: self.row_stride,
             ..self
+        }
+    }
+
+    /// Writes rows `first..first + packed.len() / panel.width` of the panel's columns to `packed`, padded with zeros.
+    pub(crate) fn pack(&self, first: usize, panel: Panel, packed: &mut [T]) {
+        let Panel { columns, width, .. } = panel;
+        let (rs, cs) = (self.row_stride, self.column_stride);
+        let data = &self.data[first * rs + panel.first * cs..];
+        if columns < width {
+            packed
+                .chunks_exact_mut(width)
+                .for_each(|row| row[columns..].fill(T::zero()));
+        }
+        if cs == 1 {
+            for (r, row) in packed.chunks_exact_mut(width).enumerate() {
+                row[..columns].copy_from_slice(&data[r * rs..][..columns]);
+            }
+        } else if rs == 1 {
+            transpose(data, cs, columns, packed.len() / width, packed, width);
+        } else {
+            for (r, row) in packed.chunks_exact_mut(width).enumerate() {
+                for (c, v) in row[..columns].iter_mut().enumerate() {
+                    *v = data[r * rs + c * cs];
+                }
+            }
         }
     }
 }
@@ -52,7 +108,7 @@ pub struct MatMut<'a, T> {
     row_stride: usize,
 }
 
-impl<'a, T> MatMut<'a, T> {
+impl<'a, T: Real> MatMut<'a, T> {
     /// Row-major matrix whose rows begin `row_stride` elements apart.
     ///
     /// # Panics
@@ -84,114 +140,173 @@ fn check(len: usize, rows: usize, columns: usize, row_stride: usize) {
     );
 }
 
-/// `c = a * b`, or `c += a * b` if `accumulate`, on the calling thread.
+/// `c = a b`, or `c += a b` if `accumulate`. Parallel; the result does not depend on the number of threads.
 ///
 /// # Panics
 /// If the shapes do not fit together.
+///
+/// ```
+/// use freqreg_kernels::{Mat, MatMut, matmul};
+///
+/// let (a, b) = ([1., 2., 3., 4.], [1., 0., 1., 1.]);
+/// let mut c = [0f32; 4];
+/// matmul(MatMut::new(&mut c, 2, 2, 2), Mat::new(&a, 2, 2, 2), Mat::new(&b, 2, 2, 2).transposed(), false);
+/// assert_eq!(c, [1., 3., 3., 7.]);
+/// ```
 pub fn matmul<T: Real>(c: MatMut<'_, T>, a: Mat<'_, T>, b: Mat<'_, T>, accumulate: bool) {
     assert_eq!(
         (c.rows, c.columns, a.columns),
         (a.rows, b.columns, b.rows),
         "matrix shapes do not fit together"
     );
-    // SAFETY: `Mat` and `MatMut` guarantee that all elements lie in their slices; `c` is borrowed mutably.
-    unsafe {
-        raw(
-            c.data.as_mut_ptr(),
-            c.row_stride,
-            c.rows,
-            c.columns,
-            a,
-            b,
-            accumulate,
-        )
+    // The right operand is packed. Where that means transposing it, the transposed product may have less to transpose.
+    let (rows, depth, columns) = (a.rows, a.columns, b.columns);
+    if b.column_stride != 1 && rows * (depth + columns) < depth * columns {
+        product(c, b.transposed(), a.transposed(), accumulate, true);
+    } else {
+        product(c, a, b, accumulate, false);
     }
 }
 
-/// As [`matmul`], spread over threads in tiles that depend on the shapes only.
-pub(crate) fn matmul_parallel<T: Real>(
+/// `c` or its transpose `(+)= left right`.
+fn product<T: Real>(
     c: MatMut<'_, T>,
-    a: Mat<'_, T>,
-    b: Mat<'_, T>,
+    left: Mat<'_, T>,
+    right: Mat<'_, T>,
     accumulate: bool,
+    transposed: bool,
 ) {
-    assert_eq!(
-        (c.rows, c.columns, a.columns),
-        (a.rows, b.columns, b.rows),
-        "matrix shapes do not fit together"
+    let (depth, panels) = (left.columns, panels::<T>(right.columns));
+    let starts = left.rows.div_ceil(if panels.len() < 4 {
+        ROW_BLOCK / 4
+    } else {
+        ROW_BLOCK
+    });
+    let block = left.rows.div_ceil(starts.max(1)).max(1);
+    let row_stride = c.row_stride;
+    let out = Shared::new(c.data);
+    parallel::for_each(
+        panels.len() * starts,
+        left.rows * depth * right.columns,
+        |task| {
+            let (panel, first) = (panels[task % panels.len()], task / panels.len() * block);
+            let rows = block.min(left.rows - first);
+            with_scratch(rows * panel.width, |sums: &mut [T]| {
+                sum_panel(left, right, first, rows, panel, sums);
+                let copy = |to: &mut [T], from: &[T]| {
+                    if accumulate {
+                        to.iter_mut().zip(from).for_each(|(to, &from)| *to += from);
+                    } else {
+                        to.copy_from_slice(from);
+                    }
+                };
+                if transposed {
+                    with_scratch(panel.columns * rows, |turned: &mut [T]| {
+                        transpose(sums, panel.width, rows, panel.columns, turned, rows);
+                        for (i, from) in turned.chunks_exact(rows).enumerate() {
+                            let start = (panel.first + i) * row_stride + first;
+                            // SAFETY: every task writes other rows or columns of `c`.
+                            copy(unsafe { out.part(start..start + rows) }, from);
+                        }
+                    });
+                } else {
+                    for (i, from) in sums.chunks_exact(panel.width).enumerate() {
+                        let start = (first + i) * row_stride + panel.first;
+                        // SAFETY: every task writes other rows or columns of `c`.
+                        copy(
+                            unsafe { out.part(start..start + panel.columns) },
+                            &from[..panel.columns],
+                        );
+                    }
+                }
+            });
+        },
     );
-    let (rows, columns) = (tile(c.rows), tile(c.columns));
-    let (down, across) = (c.rows.div_ceil(rows), c.columns.div_ceil(columns));
-    let shared = parallel::Shared::new(c.data);
-    let work = c.rows * c.columns * a.columns;
-    parallel::for_each(down * across, work, |task| {
-        let (r, q) = (task / across * rows, task % across * columns);
-        let (rows, columns) = (rows.min(c.rows - r), columns.min(c.columns - q));
-        let a = Mat {
-            data: &a.data[r * a.row_stride..],
-            rows,
-            ..a
-        };
-        let b = Mat {
-            data: &b.data[q * b.column_stride..],
-            columns,
-            ..b
-        };
-        // SAFETY: tiles of different tasks share no element, and this one lies in `c`.
-        unsafe {
-            raw(
-                shared.start().add(r * c.row_stride + q),
-                c.row_stride,
-                rows,
-                columns,
-                a,
-                b,
-                accumulate,
-            )
+}
+
+/// Writes the product of some rows of `left` with one panel of `right` to `sums`.
+fn sum_panel<T: Real>(
+    left: Mat<'_, T>,
+    right: Mat<'_, T>,
+    first: usize,
+    rows: usize,
+    panel: Panel,
+    sums: &mut [T],
+) {
+    let depth = left.columns;
+    let offsets = |n: usize, stride: usize| (0..n).map(|i| i * stride).collect::<Vec<_>>();
+    let (row_offsets, starts) = (offsets(rows, left.row_stride), offsets(rows, panel.width));
+    let depth_offsets = offsets(DEPTH_BLOCK.min(depth), left.column_stride);
+    if depth == 0 {
+        sums.fill(T::zero());
+    }
+    with_scratch(depth_offsets.len() * panel.width, |packed: &mut [T]| {
+        for block in (0..depth).step_by(DEPTH_BLOCK) {
+            let depths = &depth_offsets[..DEPTH_BLOCK.min(depth - block)];
+            let packed = &mut packed[..depths.len() * panel.width];
+            right.pack(block, panel, packed);
+            let data = &left.data[first * left.row_stride + block * left.column_stride..];
+            multiply(
+                Left::new(data, &row_offsets, depths),
+                packed,
+                panel.width,
+                sums,
+                &starts,
+                block > 0,
+            );
         }
     });
 }
 
-/// Tile length along an axis: about 128, evenly divided.
-fn tile(n: usize) -> usize {
-    let pieces = (n / 128).max(1);
-    n.div_ceil(pieces).next_multiple_of(16).min(n.max(1))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// # Safety
-/// All `rows` x `columns` elements at `c + r * row_stride + q` must be valid for writing, and for reading if
-/// `accumulate`, and belong to nobody else.
-unsafe fn raw<T: Real>(
-    c: *mut T,
-    row_stride: usize,
-    rows: usize,
-    columns: usize,
-    a: Mat<'_, T>,
-    b: Mat<'_, T>,
-    accumulate: bool,
-) {
-    // SAFETY: the operands lie in their slices by construction, the destination by this function's contract.
-    unsafe {
-        gemm::gemm(
-            rows,
-            columns,
-            a.columns,
-            c,
-            1,
-            row_stride as isize,
-            accumulate,
-            a.data.as_ptr(),
-            a.column_stride as isize,
-            a.row_stride as isize,
-            b.data.as_ptr(),
-            b.column_stride as isize,
-            b.row_stride as isize,
-            T::one(),
-            T::one(),
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
+    #[test]
+    fn all_strides_and_sizes_match_plain_loops() {
+        let value = |i: usize| ((i * 37 + 11) % 23) as f64 - 11.0;
+        for (rows, depth, columns) in [
+            (1, 1, 1),
+            (3, 5, 2),
+            (7, 300, 33),
+            (130, 17, 65),
+            (20, 600, 70),
+            (600, 3, 1),
+            (5, 0, 4),
+        ] {
+            for turned in 0..8 {
+                let a: Vec<f64> = (0..rows * depth).map(value).collect();
+                let b: Vec<f64> = (0..depth * columns).map(value).collect();
+                let a = match turned & 1 {
+                    0 => Mat::new(&a, rows, depth, depth),
+                    _ => Mat::new(&a, depth, rows, rows).transposed(),
+                };
+                let b = match turned & 2 {
+                    0 => Mat::new(&b, depth, columns, columns),
+                    _ => Mat::new(&b, columns, depth, depth).transposed(),
+                };
+                let accumulate = turned & 4 != 0;
+                let stride = columns + 3;
+                let mut c = vec![1.0; rows * stride];
+                matmul(MatMut::new(&mut c, rows, columns, stride), a, b, accumulate);
+                for r in 0..rows {
+                    for q in 0..stride {
+                        let at = |m: &Mat<f64>, r: usize, c: usize| {
+                            m.data[r * m.row_stride + c * m.column_stride]
+                        };
+                        let sum: f64 = (0..depth)
+                            .map(|k| at(&a, r, k) * at(&b, k, q.min(columns - 1)))
+                            .sum();
+                        let old = f64::from(u8::from(accumulate || q >= columns));
+                        let want = if q < columns { old + sum } else { old };
+                        assert_eq!(
+                            c[r * stride + q],
+                            want,
+                            "({r}, {q}) of {rows}x{depth}x{columns}, {turned}"
+                        );
+                    }
+                }
+            }
+        }
     }
 }

@@ -1,9 +1,10 @@
 //! Normalisation to mean 0 and variance 1, without stored numbers.
 
 use crate::error::{Error, Result, at_least_one, count, length};
-use crate::parallel::{CHUNK, for_each_chunk, vectorized};
+use crate::parallel::{CHUNK, for_each_chunk};
 use crate::real::Real;
 use crate::scratch::with_scratch;
+use crate::simd::vectorized;
 
 /// Shape of a normalisation: `x` is seen as `[outer, channels, inner]`, and every channel is brought to mean 0 and (biased)
 /// variance 1 over `outer` and `inner`.
@@ -76,19 +77,35 @@ impl Norm {
         with_scratch(2 * self.channels, |stats: &mut [f64]| {
             let n = (self.outer * self.inner) as f64;
             self.each_channel(stats, |c| {
-                let mean = self.sum(c, x, x, |v, _| v) / n;
-                let variance = self.sum(c, x, x, |v, _| (v - mean) * (v - mean)) / n;
+                let mean = self.sum(
+                    c,
+                    x,
+                    x,
+                    #[inline(always)]
+                    |v, _| v,
+                ) / n;
+                let variance = self.sum(
+                    c,
+                    x,
+                    x,
+                    #[inline(always)]
+                    |v, _| (v - mean) * (v - mean),
+                ) / n;
                 [mean, (variance + self.eps).sqrt().recip()]
             });
             for (r, s) in rstd.iter_mut().zip(stats.chunks_exact(2)) {
                 *r = T::narrow(s[1]);
             }
-            self.each_run(y, |c, at, run| {
-                let [mean, rstd] = [stats[2 * c], stats[2 * c + 1]];
-                for (y, &x) in run.iter_mut().zip(&x[at..]) {
-                    *y = T::narrow((x.widen() - mean) * rstd);
-                }
-            });
+            self.each_run(
+                y,
+                #[inline(always)]
+                |c, at, run| {
+                    let [mean, rstd] = [stats[2 * c], stats[2 * c + 1]];
+                    for (y, &x) in run.iter_mut().zip(&x[at..]) {
+                        *y = T::narrow((x.widen() - mean) * rstd);
+                    }
+                },
+            );
         });
         Ok(())
     }
@@ -114,16 +131,32 @@ impl Norm {
             let n = (self.outer * self.inner) as f64;
             self.each_channel(stats, |c| {
                 [
-                    self.sum(c, grad_y, y, |g, _| g) / n,
-                    self.sum(c, grad_y, y, |g, y| g * y) / n,
+                    self.sum(
+                        c,
+                        grad_y,
+                        y,
+                        #[inline(always)]
+                        |g, _| g,
+                    ) / n,
+                    self.sum(
+                        c,
+                        grad_y,
+                        y,
+                        #[inline(always)]
+                        |g, y| g * y,
+                    ) / n,
                 ]
             });
-            self.each_run(grad_x, |c, at, run| {
-                let [mean, slope, rstd] = [stats[2 * c], stats[2 * c + 1], rstd[c].widen()];
-                for ((out, &g), &y) in run.iter_mut().zip(&grad_y[at..]).zip(&y[at..]) {
-                    *out = T::narrow(rstd * (g.widen() - mean - y.widen() * slope));
-                }
-            });
+            self.each_run(
+                grad_x,
+                #[inline(always)]
+                |c, at, run| {
+                    let [mean, slope, rstd] = [stats[2 * c], stats[2 * c + 1], rstd[c].widen()];
+                    for ((out, &g), &y) in run.iter_mut().zip(&grad_y[at..]).zip(&y[at..]) {
+                        *out = T::narrow(rstd * (g.widen() - mean - y.widen() * slope));
+                    }
+                },
+            );
         });
         Ok(())
     }

@@ -58,11 +58,6 @@ impl<'a, T> Shared<'a, T> {
         }
     }
 
-    /// The first element.
-    pub(crate) fn start(&self) -> *mut T {
-        self.start
-    }
-
     /// The elements of `range`. Panics if it leaves the slice.
     ///
     /// # Safety
@@ -73,20 +68,4 @@ impl<'a, T> Shared<'a, T> {
         // SAFETY: the range lies in the borrowed slice (checked above), and the caller keeps live parts disjoint.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(range.start), range.len()) }
     }
-}
-
-/// Runs `f` compiled for the best instruction set of this processor, found at run time.
-///
-/// `f` and all it calls must be `#[inline(always)]`: only inlined code is compiled for that instruction set.
-#[inline(always)]
-pub(crate) fn vectorized<R>(f: impl FnOnce() -> R) -> R {
-    struct Op<F>(F);
-    impl<R, F: FnOnce() -> R> pulp::NullaryFnOnce for Op<F> {
-        type Output = R;
-        #[inline(always)]
-        fn call(self) -> R {
-            (self.0)()
-        }
-    }
-    pulp::Arch::new().dispatch(Op(f))
 }

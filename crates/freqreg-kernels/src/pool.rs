@@ -2,8 +2,9 @@
 
 use crate::error::{Error, Result, at_least_one, count, length};
 use crate::geometry::Geometry;
-use crate::parallel::{for_each_chunk, vectorized};
+use crate::parallel::for_each_chunk;
 use crate::real::Real;
+use crate::simd::vectorized;
 
 /// Shape of a pooling: a window that slides over each plane by itself, with any step.
 ///
@@ -79,10 +80,15 @@ impl Pool2d {
         let geometry = self.geometry()?;
         length("input", x, self.input_len())?;
         length("output", y, self.output_len())?;
-        self.each_plane(y, geometry.output_plane(), |i, y| {
-            let x = &x[i * geometry.input_plane()..][..geometry.input_plane()];
-            max_plane(&geometry, x, y);
-        });
+        self.each_plane(
+            y,
+            geometry.output_plane(),
+            #[inline(always)]
+            |i, y| {
+                let x = &x[i * geometry.input_plane()..][..geometry.input_plane()];
+                max_plane(&geometry, x, y);
+            },
+        );
         Ok(())
     }
 
@@ -96,11 +102,16 @@ impl Pool2d {
         length("input", x, self.input_len())?;
         length("output gradient", grad_y, self.output_len())?;
         length("input gradient", grad_x, self.input_len())?;
-        self.each_plane(grad_x, geometry.input_plane(), |i, grad_x| {
-            let x = &x[i * geometry.input_plane()..][..geometry.input_plane()];
-            let grad_y = &grad_y[i * geometry.output_plane()..][..geometry.output_plane()];
-            max_plane_backward(&geometry, x, grad_y, grad_x);
-        });
+        self.each_plane(
+            grad_x,
+            geometry.input_plane(),
+            #[inline(always)]
+            |i, grad_x| {
+                let x = &x[i * geometry.input_plane()..][..geometry.input_plane()];
+                let grad_y = &grad_y[i * geometry.output_plane()..][..geometry.output_plane()];
+                max_plane_backward(&geometry, x, grad_y, grad_x);
+            },
+        );
         Ok(())
     }
 
@@ -113,13 +124,18 @@ impl Pool2d {
         length("input", x, self.input_len())?;
         length("output", y, self.output_len())?;
         let factor = T::one() / T::narrow(geometry.window() as f64);
-        self.each_plane(y, geometry.output_plane(), |i, y| {
-            let x = &x[i * geometry.input_plane()..][..geometry.input_plane()];
-            for ([rows, columns], y) in windows(&geometry).zip(y) {
-                let lines = rows.map(|r| &x[r * geometry.input[1]..][columns.clone()]);
-                *y = lines.flatten().fold(T::zero(), |total, &v| total + v) * factor;
-            }
-        });
+        self.each_plane(
+            y,
+            geometry.output_plane(),
+            #[inline(always)]
+            |i, y| {
+                let x = &x[i * geometry.input_plane()..][..geometry.input_plane()];
+                for ([rows, columns], y) in windows(&geometry).zip(y) {
+                    let lines = rows.map(|r| &x[r * geometry.input[1]..][columns.clone()]);
+                    *y = lines.flatten().fold(T::zero(), |total, &v| total + v) * factor;
+                }
+            },
+        );
         Ok(())
     }
 
@@ -132,17 +148,22 @@ impl Pool2d {
         length("output gradient", grad_y, self.output_len())?;
         length("input gradient", grad_x, self.input_len())?;
         let factor = T::one() / T::narrow(geometry.window() as f64);
-        self.each_plane(grad_x, geometry.input_plane(), |i, grad_x| {
-            let grad_y = &grad_y[i * geometry.output_plane()..][..geometry.output_plane()];
-            grad_x.fill(T::zero());
-            for ([rows, columns], &g) in windows(&geometry).zip(grad_y) {
-                for r in rows {
-                    grad_x[r * geometry.input[1]..][columns.clone()]
-                        .iter_mut()
-                        .for_each(|v| *v += g * factor);
+        self.each_plane(
+            grad_x,
+            geometry.input_plane(),
+            #[inline(always)]
+            |i, grad_x| {
+                let grad_y = &grad_y[i * geometry.output_plane()..][..geometry.output_plane()];
+                grad_x.fill(T::zero());
+                for ([rows, columns], &g) in windows(&geometry).zip(grad_y) {
+                    for r in rows {
+                        grad_x[r * geometry.input[1]..][columns.clone()]
+                            .iter_mut()
+                            .for_each(|v| *v += g * factor);
+                    }
                 }
-            }
-        });
+            },
+        );
         Ok(())
     }
 
@@ -211,9 +232,15 @@ fn beats<T: Real>(v: T, best: T) -> bool {
     v > best || v.is_nan()
 }
 
+/// The commonest case: every 2 x 2 square becomes one pixel.
+#[inline(always)]
+fn is_halving(g: &Geometry) -> bool {
+    (g.kernel, g.stride, g.padding) == ([2, 2], [2, 2], [0, 0])
+}
+
 #[inline(always)]
 fn max_plane<T: Real>(g: &Geometry, x: &[T], y: &mut [T]) {
-    if (g.kernel, g.stride, g.padding) == ([2, 2], [2, 2], [0, 0]) {
+    if is_halving(g) {
         for (lines, y) in x
             .chunks_exact(2 * g.input[1])
             .zip(y.chunks_exact_mut(g.output[1]))
@@ -221,8 +248,8 @@ fn max_plane<T: Real>(g: &Geometry, x: &[T], y: &mut [T]) {
             let (upper, lower) = lines.split_at(g.input[1]);
             for ((y, u), l) in y
                 .iter_mut()
-                .zip(upper.chunks_exact(2))
-                .zip(lower.chunks_exact(2))
+                .zip(upper.as_chunks::<2>().0)
+                .zip(lower.as_chunks::<2>().0)
             {
                 let mut best = u[0];
                 for v in [u[1], l[0], l[1]] {
@@ -246,6 +273,39 @@ fn max_plane<T: Real>(g: &Geometry, x: &[T], y: &mut [T]) {
 fn max_plane_backward<T: Real>(g: &Geometry, x: &[T], grad_y: &[T], grad_x: &mut [T]) {
     grad_x.fill(T::zero());
     let width = g.input[1];
+    if is_halving(g) {
+        let lines = x
+            .chunks_exact(2 * width)
+            .zip(grad_x.chunks_exact_mut(2 * width));
+        for ((x, grad_x), grad_y) in lines.zip(grad_y.chunks_exact(g.output[1])) {
+            let ((upper, lower), (grad_upper, grad_lower)) =
+                (x.split_at(width), grad_x.split_at_mut(width));
+            let x = upper
+                .as_chunks::<2>()
+                .0
+                .iter()
+                .zip(lower.as_chunks::<2>().0);
+            let grad_x = grad_upper
+                .as_chunks_mut::<2>()
+                .0
+                .iter_mut()
+                .zip(grad_lower.as_chunks_mut::<2>().0);
+            // Selections instead of branches: which of four random numbers is largest cannot be predicted.
+            for (((u, l), (gu, gl)), &gradient) in x.zip(grad_x).zip(grad_y) {
+                let second = beats(u[1], u[0]);
+                let best = if second { u[1] } else { u[0] };
+                let third = beats(l[0], best);
+                let best = if third { l[0] } else { best };
+                let fourth = beats(l[1], best);
+                let pick = |picked: bool| if picked { gradient } else { T::zero() };
+                gu[0] = pick(!(second | third | fourth));
+                gu[1] = pick(second & !(third | fourth));
+                gl[0] = pick(third & !fourth);
+                gl[1] = pick(fourth);
+            }
+        }
+        return;
+    }
     for ([rows, columns], &gradient) in windows(g).zip(grad_y) {
         let mut best = (rows.start * width + columns.start, T::neg_infinity());
         for r in rows {

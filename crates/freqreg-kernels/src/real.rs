@@ -5,6 +5,7 @@ use std::iter::Sum;
 use std::ops::{AddAssign, MulAssign, SubAssign};
 
 use crate::scratch::Pool;
+use crate::simd::Lanes;
 
 mod sealed {
     pub trait Sealed {}
@@ -15,6 +16,7 @@ mod sealed {
 /// A scalar the kernels compute with: `f32` or `f64`. Sealed.
 pub trait Real:
     sealed::Sealed
+    + Lanes
     + num_traits::Float
     + AddAssign
     + SubAssign
@@ -31,12 +33,19 @@ pub trait Real:
     fn widen(self) -> f64;
     /// The nearest value of this type.
     fn narrow(value: f64) -> Self;
+    /// The slice itself if it holds `f32`.
+    #[doc(hidden)]
+    fn as_f32s(values: &[Self]) -> Option<&[f32]>;
+    /// The slice itself if it holds `f32`.
+    #[doc(hidden)]
+    fn as_f32s_mut(values: &mut [Self]) -> Option<&mut [f32]>;
+    /// Calls `f` with this thread's free buffers.
     #[doc(hidden)]
     fn with_pool<R>(f: impl FnOnce(&Pool<Self>) -> R) -> R;
 }
 
 macro_rules! real {
-    ($($t:ty),*) => {$(
+    ($($t:ty: $x:ident => $f32s:expr),*) => {$(
         impl Real for $t {
             #[inline(always)]
             fn widen(self) -> f64 {
@@ -46,6 +55,12 @@ macro_rules! real {
             fn narrow(value: f64) -> Self {
                 value as $t
             }
+            fn as_f32s($x: &[Self]) -> Option<&[f32]> {
+                $f32s
+            }
+            fn as_f32s_mut($x: &mut [Self]) -> Option<&mut [f32]> {
+                $f32s
+            }
             fn with_pool<R>(f: impl FnOnce(&Pool<Self>) -> R) -> R {
                 thread_local!(static POOL: Pool<$t> = const { Pool::new() });
                 POOL.with(f)
@@ -53,4 +68,4 @@ macro_rules! real {
         }
     )*};
 }
-real!(f32, f64);
+real!(f32: x => Some(x), f64: _x => None);
