@@ -1,5 +1,6 @@
 //! The program `freqreg`: command lines in, results and clear errors out. What it does is in the libraries.
 
+mod bench;
 mod progress;
 mod reproduce;
 mod table;
@@ -23,11 +24,14 @@ struct Cli {
 enum Command {
     /// Train an experiment's ordinary and regularised network, and report what became of them
     Reproduce(reproduce::Args),
+    /// Time a synthesis and a training step on this machine
+    Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Reproduce(args) => reproduce::run(&args),
+        Command::Bench(args) => bench::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

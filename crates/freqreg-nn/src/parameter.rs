@@ -123,6 +123,19 @@ impl Parameter {
         }
     }
 
+    /// The same by candle's operations alone, as it is done on devices without kernels of ours.
+    ///
+    /// # Errors
+    /// What candle reports.
+    pub fn weight_portable(&self) -> Result<Tensor> {
+        let (value, synthesis) =
+            self.read(|state| (state.value.clone(), state.synthesis.clone()));
+        match synthesis {
+            None => Ok(value),
+            Some(synthesis) => Ok(synthesis.apply_portable(&value)?),
+        }
+    }
+
     /// The numbers, as held.
     ///
     /// # Errors

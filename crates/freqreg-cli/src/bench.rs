@@ -1,0 +1,159 @@
+//! `freqreg bench`: how long a synthesis and a training step take, one JSON object a line for each figure.
+
+use crate::Failure;
+use candle_core::{Device, Tensor};
+use clap::ValueEnum;
+use clap::builder::RangedU64ValueParser;
+use freqreg_dct::{KeepOrder, Plan};
+use freqreg_models::{Architecture, Budgets, LayerKeep, Lenet5Config};
+use freqreg_nn::{Init, ops};
+use freqreg_train::experiment::Optimiser as Settings;
+use freqreg_train::network::Network;
+use freqreg_train::optimiser::Optimiser;
+use serde_json::json;
+use std::time::Instant;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// What to time
+    work: Work,
+    /// Threads [default: all cores]
+    #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
+    threads: Option<usize>,
+    /// Repeats, of which the median counts; four times as many where one takes only milliseconds
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
+    repeat: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Work {
+    /// From 33 coefficients to a weight of 1024 x 1024 x 3 x 3
+    Synth,
+    /// A training step of LeNet5 (20, 50, 500, 10), batch 128, dense and regularised
+    Lenet,
+    /// Everything
+    All,
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    if let Some(threads) = args.threads {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build_global()?;
+    }
+    let repeat = 4 * args.repeat;
+    if args.work != Work::Lenet {
+        synthesis(repeat)?;
+    }
+    if args.work != Work::Synth {
+        lenet(repeat)?;
+    }
+    Ok(())
+}
+
+/// Runs `work` once unmeasured, then `repeat` times, and prints the figure.
+fn time<T>(
+    what: &str,
+    repeat: usize,
+    mut work: impl FnMut() -> Result<T, Failure>,
+) -> Result<(), Failure> {
+    work()?;
+    let mut seconds = Vec::with_capacity(repeat);
+    for _ in 0..repeat {
+        let start = Instant::now();
+        work()?;
+        seconds.push(start.elapsed().as_secs_f64());
+    }
+    seconds.sort_by(f64::total_cmp);
+    let median = (seconds[(repeat - 1) / 2] + seconds[repeat / 2]) / 2.0;
+    let figure = json!({
+        "what": what,
+        "median_s": median,
+        "min_s": seconds[0],
+        "repeat": repeat,
+        "threads": rayon::current_num_threads(),
+        "peak_rss_mb": peak_rss_mb(),
+    });
+    println!("{figure}");
+    Ok(())
+}
+
+/// A weight in memory of its own each time, as a training step needs it.
+fn synthesis(repeat: usize) -> Result<(), Failure> {
+    let plan = Plan::<f32>::new(&[1024, 1024, 3, 3], &KeepOrder::Zigzag, 33)?;
+    let coefficients: Vec<f32> = (1..=33).map(|i| 1.0 / i as f32).collect();
+    time("synthesis 1024x1024x3x3, 33 kept", repeat, || {
+        Ok(plan.synthesize(&coefficients)?)
+    })
+}
+
+const BATCH: usize = 128;
+
+fn lenet(repeat: usize) -> Result<(), Failure> {
+    let config = Lenet5Config {
+        input: [1, 28, 28],
+        channels: [20, 50],
+        hidden: 500,
+        classes: 10,
+        norm: Default::default(),
+        pool: Default::default(),
+        biases: ["conv1", "conv2", "fc1", "fc2"].map(String::from).into(),
+    };
+    let architecture = Architecture::Lenet5(config);
+    let device = Device::Cpu;
+    // Convolutions at the paper's floor. Linear layers first with every coefficient, trainable and transformed
+    // in each step, then at the budgets that the network of 776 numbers gives them.
+    let full = budgets([128, 128, 400_000, 5_000]);
+    let cut = budgets([128, 128, 280, 144]);
+    let dense = Network::dense(&architecture, 1, &device)?;
+    let regularised = |budgets| Network::regularised(&architecture, budgets, Init::Paper, 1, &device);
+    step("dense", &dense, repeat)?;
+    step("regularised", &regularised(&full)?, repeat)?;
+    step("regularised, linear layers cut too", &regularised(&cut)?, repeat)
+}
+
+/// The counts of `conv1`, `conv2`, `fc1` and `fc2`.
+fn budgets(counts: [usize; 4]) -> Budgets {
+    let keep = |count| LayerKeep {
+        keep: Some(count),
+        ..LayerKeep::default()
+    };
+    let names = ["conv1", "conv2", "fc1", "fc2"].map(String::from);
+    names.into_iter().zip(counts.map(keep)).collect()
+}
+
+/// Forward, backward and Adam on one batch of noise.
+fn step(kind: &str, network: &Network, repeat: usize) -> Result<(), Failure> {
+    let images = Tensor::randn(0f32, 1.0, (BATCH, 1, 28, 28), &Device::Cpu)?;
+    let labels: Vec<u32> = (0..BATCH as u32).map(|i| i % 10).collect();
+    let adam = Settings::Adam {
+        beta1: 0.9,
+        beta2: 0.999,
+        decay: 0.0,
+    };
+    let mut optimiser = Optimiser::new(adam, network.parameters.clone());
+    let what = format!("lenet5 training step, batch {BATCH}, {kind}");
+    time(&what, repeat, || {
+        let logits = network.model.forward(&images)?;
+        let loss = ops::cross_entropy(&logits, &labels, 0.0)?;
+        Ok(optimiser.step(&loss.backward()?, 1e-3)?)
+    })
+}
+
+/// The most resident memory this process has held, in MiB, where the system tells (Linux).
+fn peak_rss_mb() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
+    let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some((kib / 1024.0).round())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_step_that_is_timed_can_be_made() {
+        lenet(1).map_err(|f| f.message).expect("it runs");
+    }
+}
