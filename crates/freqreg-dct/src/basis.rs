@@ -39,14 +39,17 @@ impl<T: Real> Basis<T> {
         if !(1..=n).contains(&rows) {
             return Err(Error::Rows { rows, length: n });
         }
-        let period = n
-            .checked_mul(4)
-            .ok_or_else(|| Error::TooManyElements { shape: vec![4, n] })?;
+        let too_many = || Error::TooManyElements {
+            shape: vec![rows, n],
+        };
+        let elements = rows.checked_mul(n).ok_or_else(too_many)?;
+        let period = n.checked_mul(4).ok_or_else(too_many)?;
         let mut values: Vec<T> = Vec::new();
-        rows.checked_mul(n)
-            .and_then(|elements| values.try_reserve_exact(elements).ok())
-            .ok_or_else(|| Error::TooManyElements {
+        values
+            .try_reserve_exact(elements)
+            .map_err(|_| Error::OutOfMemory {
                 shape: vec![rows, n],
+                elements,
             })?;
         values.resize(n, T::of((1.0 / n as f64).sqrt()));
         if rows > 1 {

@@ -16,26 +16,37 @@ pub(crate) struct Axes {
     strides: Vec<usize>,
     /// `reach[a]`: the largest key that the axes from `a` on can add; one entry more than axes.
     reach: Vec<u64>,
+    /// At least the largest key that is kept.
+    limit: u64,
 }
 
 impl Axes {
-    /// The shape and weights must have passed [`crate::KeepOrder::axis_weights`].
-    pub(crate) fn new(shape: &[usize], weights: &[u64]) -> Self {
+    /// The shape and weights must have passed [`crate::KeepOrder::axis_weights`], and `k` be at most the
+    /// number of elements. Axes are cut where the first `k` indices cannot reach.
+    pub(crate) fn new(shape: &[usize], weights: &[u64], k: usize) -> Self {
         let strides = crate::shape::strides(shape);
         let long: Vec<usize> = (0..shape.len()).filter(|&axis| shape[axis] > 1).collect();
-        let mut axes = Self {
-            lengths: long.iter().map(|&axis| shape[axis]).collect(),
-            weights: long.iter().map(|&axis| weights[axis]).collect(),
-            strides: long.iter().map(|&axis| strides[axis]).collect(),
-            reach: vec![0; long.len() + 1],
-        };
-        if axes.weights.windows(2).all(|pair| pair[0] == pair[1]) {
-            axes.weights.fill(1);
+        let mut weights: Vec<u64> = long.iter().map(|&axis| weights[axis]).collect();
+        if weights.windows(2).all(|pair| pair[0] == pair[1]) {
+            weights.fill(1);
         }
+        let mut lengths: Vec<usize> = long.iter().map(|&axis| shape[axis]).collect();
+        let limit = limit(&lengths, &weights, k);
+        for (length, weight) in lengths.iter_mut().zip(&weights) {
+            *length = reachable(*length, *weight, limit);
+        }
+        let mut reach = vec![0; long.len() + 1];
         for a in (0..long.len()).rev() {
-            axes.reach[a] = axes.reach[a + 1] + axes.weights[a] * (axes.lengths[a] as u64 - 1);
+            reach[a] = reach[a + 1] + weights[a] * (lengths[a] as u64 - 1);
         }
-        axes
+        let strides = long.iter().map(|&axis| strides[axis]).collect();
+        Self {
+            lengths,
+            weights,
+            strides,
+            reach,
+            limit,
+        }
     }
 
     /// Appends the offsets of the first `k` indices; `offsets` has room for them.
@@ -49,7 +60,7 @@ impl Axes {
 
     /// Equal weights: one level of equal keys after the other, each already in lexicographic order.
     fn first_by_level(&self, k: usize, offsets: &mut Vec<usize>) {
-        for level in 0..=self.reach[0] {
+        for level in 0..=self.limit {
             self.visit(0, level, level, 0, 0, &mut |_, offset| {
                 if offsets.len() < k {
                     offsets.push(offset);
@@ -63,13 +74,13 @@ impl Axes {
 
     /// Any weights: cut the keys into slabs, collect the indices of a slab, sort them.
     fn first_by_slab(&self, k: usize, offsets: &mut Vec<usize>) {
-        let levels = Levels::new(&self.lengths, &self.weights);
+        let levels = Levels::new(&self.lengths, &self.weights, self.limit);
         let wanted = SLAB.max(k / SLABS);
         let mut slab: Vec<(u64, usize)> = Vec::new();
         let mut low = 0;
         while offsets.len() < k {
             let target = k.min(offsets.len() + wanted);
-            let high = smallest(low, self.reach[0], |key| levels.at_most(key) >= target);
+            let high = smallest(low, self.limit, |key| levels.at_most(key) >= target);
             slab.clear();
             self.visit(0, low, high, 0, 0, &mut |key, offset| {
                 slab.push((key, offset))
@@ -122,6 +133,32 @@ impl Axes {
             offset += self.strides[axis];
         }
     }
+}
+
+/// A bound on the keys of the first `k` indices: the largest key of a box that holds `k` indices, all of
+/// which therefore have this key or a smaller one. The box is as far along every axis as keys go.
+fn limit(lengths: &[usize], weights: &[u64], k: usize) -> u64 {
+    let sides = |side: u64| {
+        lengths
+            .iter()
+            .zip(weights)
+            .map(move |(&n, &w)| (reachable(n, w, side), w))
+    };
+    let reach = sides(u64::MAX).map(|(n, w)| (n as u64 - 1) * w).sum();
+    let holds =
+        |side: u64| sides(side).fold(1usize, |volume, (n, _)| volume.saturating_mul(n)) >= k;
+    sides(smallest(0, reach, holds))
+        .map(|(n, w)| (n as u64 - 1) * w)
+        .sum()
+}
+
+/// How much of an axis has keys up to `limit`.
+fn reachable(length: usize, weight: u64, limit: u64) -> usize {
+    length.min(
+        usize::try_from(limit / weight)
+            .unwrap_or(usize::MAX)
+            .saturating_add(1),
+    )
 }
 
 /// The smallest key in `low..=high` that satisfies a monotone `test`, or `high` if none does.

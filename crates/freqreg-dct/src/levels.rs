@@ -9,15 +9,16 @@ pub(crate) struct Levels {
 }
 
 impl Levels {
-    /// No axes at all is a box with one index, of key 0.
-    pub(crate) fn new(shape: &[usize], weights: &[u64]) -> Self {
+    /// The levels of a box up to `limit`: larger keys are not counted. No axes at all is a box with one
+    /// index, of key 0.
+    pub(crate) fn new(shape: &[usize], weights: &[u64], limit: u64) -> Self {
         let mut axes: Vec<(usize, u64)> =
             shape.iter().copied().zip(weights.iter().copied()).collect();
         axes.sort_unstable();
         let (longest, weight) = axes.pop().unwrap_or((1, 1));
-        let others = axes
-            .into_iter()
-            .fold(vec![(0, 1)], |levels, (n, w)| with_axis(&levels, n, w));
+        let others = axes.into_iter().fold(vec![(0, 1)], |levels, (n, w)| {
+            with_axis(&levels, n, w, limit)
+        });
         Self {
             others,
             longest,
@@ -59,17 +60,19 @@ impl Levels {
 }
 
 /// The levels of a box extended by one axis.
-fn with_axis(levels: &[(u64, usize)], length: usize, weight: u64) -> Vec<(u64, usize)> {
+fn with_axis(levels: &[(u64, usize)], length: usize, weight: u64, limit: u64) -> Vec<(u64, usize)> {
     if length == 1 {
         return levels.to_vec();
     }
-    let mut all: Vec<(u64, usize)> = (0..length as u64)
-        .flat_map(|i| {
-            levels
-                .iter()
-                .map(move |&(key, count)| (key + i * weight, count))
-        })
-        .collect();
+    let mut all = Vec::new();
+    for i in 0..length as u64 {
+        let room = match limit.checked_sub(i * weight) {
+            Some(room) => room,
+            None => break,
+        };
+        let within = levels.iter().take_while(|&&(key, _)| key <= room);
+        all.extend(within.map(|&(key, count)| (key + i * weight, count)));
+    }
     all.sort_unstable();
     all.dedup_by(|next, kept| {
         let same = next.0 == kept.0;
@@ -88,7 +91,7 @@ mod tests {
     #[test]
     fn counts_by_hand() {
         // Keys i + 2 j of a 3 x 2 box: 0 1 2 / 2 3 4.
-        let levels = Levels::new(&[3, 2], &[1, 2]);
+        let levels = Levels::new(&[3, 2], &[1, 2], 9);
         assert_eq!(
             (0..6).map(|key| levels.exactly(key)).collect::<Vec<_>>(),
             [1, 1, 2, 1, 1, 0]
@@ -100,8 +103,21 @@ mod tests {
     }
 
     #[test]
+    fn keys_up_to_a_limit() {
+        let (all, some) = (
+            Levels::new(&[3, 2, 4], &[1, 2, 5], 20),
+            Levels::new(&[3, 2, 4], &[1, 2, 5], 3),
+        );
+        assert!(
+            (0..=3).all(|key| all.exactly(key) == some.exactly(key)
+                && all.at_most(key) == some.at_most(key))
+        );
+        assert!(some.others.len() < all.others.len());
+    }
+
+    #[test]
     fn no_axes_is_one_index() {
-        let levels = Levels::new(&[], &[]);
+        let levels = Levels::new(&[], &[], 0);
         assert_eq!(
             (levels.at_most(0), levels.exactly(0), levels.exactly(1)),
             (1, 1, 0)
@@ -111,7 +127,7 @@ mod tests {
     #[test]
     fn a_long_axis_costs_nothing() {
         let n = 1 << 40;
-        let levels = Levels::new(&[n, 2], &[3, 1]);
+        let levels = Levels::new(&[n, 2], &[3, 1], u64::MAX);
         assert_eq!(levels.at_most(u64::MAX), 2 * n);
         assert_eq!(levels.exactly(3 * (n as u64 - 1) + 1), 1);
     }

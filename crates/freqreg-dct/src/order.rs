@@ -93,18 +93,26 @@ impl KeepOrder {
             .map(|(&i, &w)| i as u64 * w)
             .sum();
         let mut rank = match key.checked_sub(1) {
-            Some(below) => Levels::new(shape, &weights).at_most(below),
+            Some(below) => Levels::new(shape, &weights, below).at_most(below),
             None => return Ok(0),
         };
         // Of those with the same key, the ones that are smaller on the first axis where they differ.
+        let mut reach: u64 = shape
+            .iter()
+            .zip(&weights)
+            .map(|(&n, &w)| (n as u64 - 1) * w)
+            .sum();
         for (axis, (&i, &w)) in index.iter().zip(&weights).enumerate() {
-            if i > 0 {
-                let rest = Levels::new(&shape[axis + 1..], &weights[axis + 1..]);
-                rank += (0..i as u64)
+            // The axes behind must make up for what this one is smaller, so that it cannot be too small.
+            reach -= (shape[axis] as u64 - 1) * w;
+            let least = key.saturating_sub(reach).div_ceil(w);
+            if least < i as u64 {
+                let rest = Levels::new(&shape[axis + 1..], &weights[axis + 1..], key - least * w);
+                rank += (least..i as u64)
                     .map(|smaller| rest.exactly(key - smaller * w))
                     .sum::<usize>();
-                key -= i as u64 * w;
             }
+            key -= i as u64 * w;
         }
         Ok(rank)
     }

@@ -55,7 +55,7 @@ impl Prefix {
                 shape: shape.to_vec(),
                 elements: k,
             })?;
-        Axes::new(shape, &weights).first(k, &mut offsets);
+        Axes::new(shape, &weights, k).first(k, &mut offsets);
         let arrivals = arrivals(shape, &offsets);
         let list = List {
             shape: shape.to_vec(),
