@@ -28,19 +28,17 @@ pub fn softmax_cross_entropy<T: Real>(
     let mut total = 0.0;
     for (row, &target) in logits.chunks_exact(classes).zip(targets) {
         let max = maximum(row);
-        let log_sum = row
-            .iter()
-            .map(|&v| (v.widen() - max).exp())
-            .sum::<f64>()
-            .ln()
-            + max;
-        let own = log_sum - row[target as usize].widen();
-        let mean = if label_smoothing > 0.0 {
-            row.iter().map(|&v| log_sum - v.widen()).sum::<f64>() / classes as f64
+        // Logits enter only by their distance from the largest, so that nothing is lost however large they are.
+        let below = |v: T| max - v.widen();
+        let log_sum = row.iter().map(|&v| (-below(v)).exp()).sum::<f64>().ln();
+        let own = log_sum + below(row[target as usize]);
+        let mean = log_sum + row.iter().map(|&v| below(v)).sum::<f64>() / classes as f64;
+        // A class of probability zero must not turn 0 * inf into NaN.
+        total += if label_smoothing > 0.0 {
+            (1.0 - label_smoothing) * own + label_smoothing * mean
         } else {
-            0.0
+            own
         };
-        total += (1.0 - label_smoothing) * own + label_smoothing * mean;
     }
     Ok(total / targets.len() as f64)
 }

@@ -1,5 +1,7 @@
 //! Maximum and average pooling and their gradients.
 
+use std::ops::Range;
+
 use crate::error::{Error, Result, at_least_one, count, length};
 use crate::geometry::Geometry;
 use crate::parallel::for_each_chunk;
@@ -130,10 +132,18 @@ impl Pool2d {
             #[inline(always)]
             |i, y| {
                 let x = &x[i * geometry.input_plane()..][..geometry.input_plane()];
-                for ([rows, columns], y) in windows(&geometry).zip(y) {
-                    let lines = rows.map(|r| &x[r * geometry.input[1]..][columns.clone()]);
-                    *y = lines.flatten().fold(T::zero(), |total, &v| total + v) * factor;
-                }
+                y.fill(T::zero());
+                for_each_row(
+                    &geometry,
+                    #[inline(always)]
+                    |at, outputs, inputs, step| {
+                        let y = &mut y[at * geometry.output[1]..][outputs];
+                        for (y, &v) in y.iter_mut().zip(x[inputs..].iter().step_by(step)) {
+                            *y += v;
+                        }
+                    },
+                );
+                y.iter_mut().for_each(|y| *y *= factor);
             },
         );
         Ok(())
@@ -155,13 +165,16 @@ impl Pool2d {
             |i, grad_x| {
                 let grad_y = &grad_y[i * geometry.output_plane()..][..geometry.output_plane()];
                 grad_x.fill(T::zero());
-                for ([rows, columns], &g) in windows(&geometry).zip(grad_y) {
-                    for r in rows {
-                        grad_x[r * geometry.input[1]..][columns.clone()]
-                            .iter_mut()
-                            .for_each(|v| *v += g * factor);
-                    }
-                }
+                for_each_row(
+                    &geometry,
+                    #[inline(always)]
+                    |at, outputs, inputs, step| {
+                        let grad_y = &grad_y[at * geometry.output[1]..][outputs];
+                        for (v, &g) in grad_x[inputs..].iter_mut().step_by(step).zip(grad_y) {
+                            *v += g * factor;
+                        }
+                    },
+                );
             },
         );
         Ok(())
@@ -186,6 +199,12 @@ impl Pool2d {
             [1, 1],
         )?;
         count("input", &[self.planes, self.height, self.width])?;
+        // The place of a maximum is a 32-bit number.
+        if geometry.input_plane() > u32::MAX as usize {
+            return Err(Error::Overflow {
+                what: "pooled plane",
+            });
+        }
         count(
             "output",
             &[self.planes, geometry.output[0], geometry.output[1]],
@@ -215,15 +234,31 @@ impl Pool2d {
     }
 }
 
-/// Rows and columns of every window, without the padding, in output order.
+/// For every output row i and window position, in this order, calls `f(i, outputs, inputs, step)`: the outputs of that row whose
+/// window meets the input there, and where in the plane the first of them and each next one (`step` further on) meets it.
 #[inline(always)]
-fn windows(g: &Geometry) -> impl Iterator<Item = [std::ops::Range<usize>; 2]> {
-    let clip = |axis: usize, o: usize| {
-        let start = o * g.stride[axis];
-        let end = (start + g.kernel[axis]).min(g.input[axis] + g.padding[axis]);
-        start.saturating_sub(g.padding[axis])..end - g.padding[axis]
-    };
-    (0..g.output[0]).flat_map(move |i| (0..g.output[1]).map(move |j| [clip(0, i), clip(1, j)]))
+fn for_each_row(g: &Geometry, mut f: impl FnMut(usize, Range<usize>, usize, usize)) {
+    let columns: Vec<_> = (0..g.kernel[1])
+        .map(|b| (b, g.inside(1, b)))
+        .filter(|(_, outputs)| !outputs.is_empty())
+        .map(|(b, outputs)| (outputs.start * g.stride[1] + b - g.padding[1], outputs))
+        .collect();
+    for i in 0..g.output[0] {
+        for a in 0..g.kernel[0] {
+            let row = (i * g.stride[0] + a).checked_sub(g.padding[0]);
+            let Some(row) = row.filter(|&row| row < g.input[0]) else {
+                continue;
+            };
+            for (column, outputs) in &columns {
+                // Constants let the compiler unroll `f` for the usual steps.
+                match g.stride[1] {
+                    1 => f(i, outputs.clone(), row * g.input[1] + column, 1),
+                    2 => f(i, outputs.clone(), row * g.input[1] + column, 2),
+                    step => f(i, outputs.clone(), row * g.input[1] + column, step),
+                }
+            }
+        }
+    }
 }
 
 /// Whether `v` takes the place of `best`: later equal values do not, NaN always does.
@@ -260,20 +295,26 @@ fn max_plane<T: Real>(g: &Geometry, x: &[T], y: &mut [T]) {
         }
         return;
     }
-    for ([rows, columns], y) in windows(g).zip(y) {
-        let mut best = T::neg_infinity();
-        for &v in rows.flat_map(|r| &x[r * g.input[1]..][columns.clone()]) {
-            best = if beats(v, best) { v } else { best };
-        }
-        *y = best;
-    }
+    y.fill(T::neg_infinity());
+    for_each_row(
+        g,
+        #[inline(always)]
+        |i, outputs, inputs, step| {
+            let y = &mut y[i * g.output[1]..][outputs];
+            for (best, &v) in y.iter_mut().zip(x[inputs..].iter().step_by(step)) {
+                *best = if beats(v, *best) { v } else { *best };
+            }
+        },
+    );
 }
 
 #[inline(always)]
 fn max_plane_backward<T: Real>(g: &Geometry, x: &[T], grad_y: &[T], grad_x: &mut [T]) {
-    grad_x.fill(T::zero());
     let width = g.input[1];
     if is_halving(g) {
+        if g.input[0] % 2 + g.input[1] % 2 > 0 {
+            grad_x.fill(T::zero()); // a last row or column that no square holds
+        }
         let lines = x
             .chunks_exact(2 * width)
             .zip(grad_x.chunks_exact_mut(2 * width));
@@ -306,15 +347,31 @@ fn max_plane_backward<T: Real>(g: &Geometry, x: &[T], grad_y: &[T], grad_x: &mut
         }
         return;
     }
-    for ([rows, columns], &gradient) in windows(g).zip(grad_y) {
-        let mut best = (rows.start * width + columns.start, T::neg_infinity());
-        for r in rows {
-            for i in r * width + columns.start..r * width + columns.end {
-                if beats(x[i], best.1) {
-                    best = (i, x[i]);
-                }
+    grad_x.fill(T::zero());
+    // Best value and its place so far, beginning with each window's first element: it wins if nothing exceeds -inf.
+    let mut best = vec![T::neg_infinity(); g.output_plane()];
+    let first = |axis: usize, o: usize| (o * g.stride[axis]).saturating_sub(g.padding[axis]);
+    let mut place: Vec<u32> = (0..g.output[0])
+        .flat_map(|i| (0..g.output[1]).map(move |j| (first(0, i) * width + first(1, j)) as u32))
+        .collect();
+    for_each_row(
+        g,
+        #[inline(always)]
+        |i, outputs, inputs, step| {
+            let outputs = i * g.output[1] + outputs.start..i * g.output[1] + outputs.end;
+            let best = best[outputs.clone()].iter_mut().zip(&mut place[outputs]);
+            for (k, ((best, place), &v)) in best.zip(x[inputs..].iter().step_by(step)).enumerate() {
+                let beaten = beats(v, *best);
+                *best = if beaten { v } else { *best };
+                *place = if beaten {
+                    (inputs + k * step) as u32
+                } else {
+                    *place
+                };
             }
-        }
-        grad_x[best.0] += gradient;
+        },
+    );
+    for (&place, &gradient) in place.iter().zip(grad_y) {
+        grad_x[place as usize] += gradient;
     }
 }
