@@ -1,5 +1,5 @@
 //! What the tests of this crate share.
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub)]
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 
