@@ -62,7 +62,7 @@ impl<'a, T> Shared<'a, T> {
     ///
     /// # Safety
     /// No two parts that live at the same time may overlap.
-    #[allow(clippy::mut_from_ref)]
+    #[expect(clippy::mut_from_ref, reason = "the caller keeps the parts disjoint")]
     pub(crate) unsafe fn part(&self, range: Range<usize>) -> &mut [T] {
         assert!(range.start <= range.end && range.end <= self.len);
         // SAFETY: the range lies in the borrowed slice (checked above), and the caller keeps live parts disjoint.

@@ -221,7 +221,7 @@ impl<T: Real> Multiply<'_, T> {
 /// `rows[i] + depth` is readable for each of `depths`, `right` for `VECTORS` registers per depth; `out + starts[i]` is readable and
 /// writable for `VECTORS` registers.
 #[inline(always)]
-#[allow(clippy::too_many_arguments)]
+#[expect(clippy::too_many_arguments, reason = "all of them live in registers")]
 unsafe fn tile<S: Simd, T: Real, const ROWS: usize, const VECTORS: usize>(
     simd: S,
     rows: [*const T; ROWS],
@@ -265,5 +265,103 @@ unsafe fn tile<S: Simd, T: Real, const ROWS: usize, const VECTORS: usize>(
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The product of small integers, which is exact, by instruction set `S` at every panel width and some left-over rows.
+    fn check<S: Simd, T: Real>(simd: S) {
+        let value = |i: usize| T::narrow(((i * 37 + 11) % 23) as f64 - 11.0);
+        let widest = if S::REGISTER_COUNT >= 32 {
+            WIDEST
+        } else {
+            WIDEST / 2
+        };
+        for vectors in 1..=widest {
+            for (count, depth) in [(1, 1), (5, 3), (6, 200), (13, 129), (16, 0)] {
+                let width = vectors * lanes::<T, S>();
+                let data: Vec<T> = (0..3 * count + 2 * depth).map(value).collect();
+                let rows: Vec<usize> = (0..count).map(|r| 3 * r).collect();
+                let depths: Vec<usize> = (0..depth).map(|k| 2 * (depth - 1 - k)).collect();
+                let right: Vec<T> = (0..depth * width).map(value).collect();
+                // Output rows in reverse, one element apart.
+                let starts: Vec<usize> = (0..count).rev().map(|r| r * (width + 1)).collect();
+                for accumulate in [false, true] {
+                    let mut out = vec![T::one(); count * (width + 1)];
+                    let left = Left::new(&data, &rows, &depths);
+                    let (right, starts) = (&right[..], &starts[..]);
+                    simd.vectorize(Multiply {
+                        left,
+                        right,
+                        width,
+                        out: &mut out,
+                        starts,
+                        accumulate,
+                    });
+                    for (i, &got) in out.iter().enumerate() {
+                        let (r, c) = (count - 1 - i / (width + 1), i % (width + 1));
+                        let sum: T = (0..depth)
+                            .map(|k| {
+                                data[rows[r] + depths[k]] * right[k * width + c.min(width - 1)]
+                            })
+                            .sum();
+                        let old = if accumulate || c == width {
+                            T::one()
+                        } else {
+                            T::zero()
+                        };
+                        let want = if c < width { old + sum } else { old };
+                        assert_eq!(got, want, "({r}, {c}) of {count}x{depth}x{width}");
+                    }
+                }
+            }
+        }
+    }
+
+    fn check_both<S: Simd>(simd: S) {
+        check::<S, f32>(simd);
+        check::<S, f64>(simd);
+    }
+
+    #[test]
+    fn every_instruction_set_of_this_machine() {
+        check_both(pulp::Scalar);
+        #[cfg(target_arch = "x86_64")]
+        {
+            if let Some(simd) = pulp::x86::V3::try_new() {
+                check_both(simd);
+            }
+            if let Some(simd) = pulp::x86::V4::try_new() {
+                check_both(simd);
+            }
+        }
+        #[cfg(target_arch = "aarch64")]
+        if let Some(simd) = pulp::aarch64::Neon::try_new() {
+            check_both(simd);
+        }
+    }
+
+    #[test]
+    fn panels_cover_the_columns_evenly() {
+        for columns in 1..300 {
+            let panels = panels::<f32>(columns);
+            let mut next = 0;
+            for panel in &panels {
+                assert_eq!(panel.first, next);
+                assert!(panel.columns > 0 && panel.columns <= panel.width);
+                next += panel.width;
+            }
+            assert_eq!(panels.iter().map(|p| p.columns).sum::<usize>(), columns);
+            assert_eq!(next, padded::<f32>(columns));
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "beyond its data")]
+    fn a_left_operand_that_reaches_too_far_is_refused() {
+        Left::new(&[0f32; 10], &[0, 5], &[0, 5]);
     }
 }

@@ -201,13 +201,12 @@ proptest! {
         // A large offset: one-pass statistics would lose all digits of the variance.
         let x: Vec<f64> = numbers(n.input_len(), 1).iter().map(|v| v + 1e6).collect();
         let (mut want, mut want_rstd) = (vec![0.0; x.len()], vec![0.0; channels]);
-        for c in 0..channels {
-            let at: Vec<usize> =
-                (0..x.len()).filter(|i| i / inner % channels == c).collect();
+        for (c, want_rstd) in want_rstd.iter_mut().enumerate() {
+            let at: Vec<usize> = (0..x.len()).filter(|i| i / inner % channels == c).collect();
             let mean = at.iter().map(|&i| x[i]).sum::<f64>() / at.len() as f64;
             let variance = at.iter().map(|&i| (x[i] - mean).powi(2)).sum::<f64>() / at.len() as f64;
-            want_rstd[c] = 1.0 / (variance + 1e-5).sqrt();
-            at.iter().for_each(|&i| want[i] = (x[i] - mean) * want_rstd[c]);
+            *want_rstd = 1.0 / (variance + 1e-5).sqrt();
+            at.iter().for_each(|&i| want[i] = (x[i] - mean) * *want_rstd);
         }
         let (mut y, mut rstd) = (vec![f64::NAN; x.len()], vec![f64::NAN; channels]);
         n.forward(&x, &mut y, &mut rstd).unwrap();

@@ -85,7 +85,8 @@ impl Plan {
         let shifts = self.filter_offsets(1, 0, line, width);
         if span.len() > 1 {
             for n in span[0].images.clone() {
-                self.channels(n, group, panel, grad_x).fill(T::zero());
+                // SAFETY: every task has other images, groups or channels, and holds no other part here.
+                unsafe { grad_x.part(self.channels(n, group, panel)) }.fill(T::zero());
             }
         }
         for tile in span {
@@ -107,24 +108,18 @@ impl Plan {
                     );
                 }
                 for (n, sums) in tile.images.clone().zip(sums.chunks_exact(region * width)) {
-                    let out = self.channels(n, group, panel, grad_x);
+                    // SAFETY: as above.
+                    let out = unsafe { grad_x.part(self.channels(n, group, panel)) };
                     self.write_input(tile, panel, sums, out, span.len() > 1);
                 }
             });
         }
     }
 
-    /// The input channels of a panel, in one image.
-    fn channels<'a, T>(
-        &self,
-        image: usize,
-        group: usize,
-        panel: Panel,
-        x: &'a Shared<'_, T>,
-    ) -> &'a mut [T] {
+    /// Where the input channels of a panel lie, in one image.
+    fn channels(&self, image: usize, group: usize, panel: Panel) -> Range<usize> {
         let start = self.input_start(image, group, panel.first);
-        // SAFETY: every task has other images, groups or channels, and holds this part only while it writes to it.
-        unsafe { x.part(start..start + panel.columns * self.geometry.input_plane()) }
+        start..start + panel.columns * self.geometry.input_plane()
     }
 
     /// Turns rows of channels into planes of pixels, without the padding.
