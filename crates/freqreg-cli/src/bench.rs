@@ -106,10 +106,15 @@ fn lenet(repeat: usize) -> Result<(), Failure> {
     let full = budgets([128, 128, 400_000, 5_000]);
     let cut = budgets([128, 128, 280, 144]);
     let dense = Network::dense(&architecture, 1, &device)?;
-    let regularised = |budgets| Network::regularised(&architecture, budgets, Init::Paper, 1, &device);
+    let regularised =
+        |budgets| Network::regularised(&architecture, budgets, Init::Paper, 1, &device);
     step("dense", &dense, repeat)?;
     step("regularised", &regularised(&full)?, repeat)?;
-    step("regularised, linear layers cut too", &regularised(&cut)?, repeat)
+    step(
+        "regularised, linear layers cut too",
+        &regularised(&cut)?,
+        repeat,
+    )
 }
 
 /// The counts of `conv1`, `conv2`, `fc1` and `fc2`.
