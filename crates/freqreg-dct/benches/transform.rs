@@ -33,14 +33,19 @@ fn timed(
 ) {
     group.bench_function(name, |bencher| {
         bencher.iter_custom(|iterations| {
-            let start = Instant::now();
-            (0..iterations).for_each(|_| work());
-            let taken = start.elapsed();
-            let each = taken / iterations as u32;
+            let one = || {
+                let start = Instant::now();
+                work();
+                start.elapsed()
+            };
+            let times: Vec<Duration> = std::iter::repeat_with(one)
+                .take(iterations as usize)
+                .collect();
+            let least = *times.iter().min().expect("at least one iteration");
             best.entry(name)
-                .and_modify(|best| *best = each.min(*best))
-                .or_insert(each);
-            taken
+                .and_modify(|best| *best = least.min(*best))
+                .or_insert(least);
+            times.iter().sum()
         });
     });
 }

@@ -14,9 +14,12 @@ const MOVE: f64 = 6.0;
 const CALL: f64 = 600.0;
 /// Matrix kernels compute this many neighbouring outputs at once, wanted or not.
 const LANES: usize = 16;
-/// One element of a fast transform of length n costs `FFT_BASE + FFT_LOG * log2(n)`.
-const FFT_BASE: f64 = 60.0;
-const FFT_LOG: f64 = 14.0;
+/// One element of a fast transform of length n costs `FFT_BASE + FFT_LOG * log2(n)`, and
+/// `FFT_ROUGH` times that where n has a prime factor beyond `FFT_PRIME`, for which no butterfly is written out.
+const FFT_BASE: f64 = 80.0;
+const FFT_LOG: f64 = 20.0;
+const FFT_ROUGH: f64 = 2.0;
+const FFT_PRIME: usize = 31;
 
 /// The cost of rebuilding a tensor of `shape` from a box of coefficients with the given `bounds` by
 /// products with truncated bases, in the best order of the axes. Analysis costs the same.
@@ -38,7 +41,9 @@ pub fn fft_way(shape: &[usize]) -> Result<f64, Error> {
     let count = elements(shape)? as f64;
     let pass = |group: Group| match group.length {
         short @ ..=FOLD => (short.next_multiple_of(LANES)) as f64 + 2.0 * MOVE,
-        long => FFT_BASE + FFT_LOG * (long as f64).log2(),
+        long => {
+            (FFT_BASE + FFT_LOG * (long as f64).log2()) * if smooth(long) { 1.0 } else { FFT_ROUGH }
+        }
     };
     Ok(count * groups(shape, shape).into_iter().map(pass).sum::<f64>())
 }
@@ -95,9 +100,20 @@ fn step(group: &Group, before: f64, after: f64) -> f64 {
     products + MOVE * before * after * (rows + length) + CALL * calls
 }
 
+/// Whether all prime factors of `n` are at most [`FFT_PRIME`].
+fn smooth(n: usize) -> bool {
+    let divided = |mut n: usize, p: usize| {
+        while n.is_multiple_of(p) {
+            n /= p;
+        }
+        n
+    };
+    (2..=FFT_PRIME).fold(n, divided) == 1
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{best_order, box_way, fft_way};
+    use super::{best_order, box_way, fft_way, smooth};
     use crate::fold::groups;
 
     #[test]
@@ -106,6 +122,12 @@ mod tests {
         assert_eq!(order(&[1024, 1024, 3, 3], &[4, 4, 3, 3]), [2, 1, 0]);
         assert_eq!(order(&[100, 90], &[2, 80]), [1, 0]);
         assert_eq!(order(&[100, 90], &[80, 2]), [0, 1]);
+    }
+
+    #[test]
+    fn smooth_lengths() {
+        assert!([1, 2, 31, 1024, 9216, 31 * 29 * 7].into_iter().all(smooth));
+        assert!(![37, 74, 4099, 37 * 37].into_iter().any(smooth));
     }
 
     #[test]

@@ -125,7 +125,7 @@ impl<T: Real> Dct<T> {
 
     fn in_place(&self, direction: Direction, data: &mut [T]) -> Result<(), Error> {
         check_length("tensor", data, self.elements, &self.shape)?;
-        self.into_from(direction, data, |start, spare| {
+        self.run_into(direction, data, |start, spare| {
             if let Some(spare) = spare {
                 spare.copy_from_slice(start);
             }
@@ -136,7 +136,7 @@ impl<T: Real> Dct<T> {
     /// Transforms into `out` what `fill` provides. Every pass goes from one buffer to the other, so that
     /// with an odd number of them the start must lie in the spare one: `fill` gets `out` and, if the input belongs
     /// there, the spare buffer.
-    pub(crate) fn into_from(
+    pub(crate) fn run_into(
         &self,
         direction: Direction,
         out: &mut [T],

@@ -206,7 +206,7 @@ impl<T: Real> Plan<T> {
                     scatter(coefficients, self.positions(), core)
                 });
             }
-            Route::Fft(dct) => dct.into_from(Direction::Inverse, out, |start, spare| {
+            Route::Fft(dct) => dct.run_into(Direction::Inverse, out, |start, spare| {
                 let start = spare.unwrap_or(start);
                 start.fill(T::ZERO);
                 scatter(coefficients, self.prefix.offsets(), start);
@@ -281,7 +281,7 @@ impl<T: Real> Plan<T> {
     ///
     /// # Errors
     /// If `core` is not of the box's size, or `coefficients` not of the prefix's.
-    pub fn from_core_into(&self, core: &[T], coefficients: &mut [T]) -> Result<(), Error> {
+    pub fn cut_core_into(&self, core: &[T], coefficients: &mut [T]) -> Result<(), Error> {
         self.check_core(core)?;
         self.check(coefficients, "coefficients")?;
         gather(core, self.positions(), coefficients);

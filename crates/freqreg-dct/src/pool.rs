@@ -15,6 +15,9 @@ impl<T: Copy + Default> Pool<T> {
 
     /// Runs `work` on a buffer of `len` numbers that hold anything.
     pub(crate) fn with<R>(&self, len: usize, work: impl FnOnce(&mut [T]) -> R) -> R {
+        if len == 0 {
+            return work(&mut []);
+        }
         let mut buffer = self.take(len);
         if buffer.len() < len {
             // Fresh zeros come from the system already cleared; growing in place would copy old numbers.

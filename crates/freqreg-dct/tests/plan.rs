@@ -216,9 +216,16 @@ fn refusals() {
     );
     assert!(plan.truncated(4).is_err());
     assert!(plan.truncated(0).is_err());
-    let vast = 1 << 59; // Few coefficients of a tensor that no machine can hold.
-    let plan = Plan::<f32>::new(&[1, vast], &KeepOrder::Zigzag, 1);
-    assert!(plan.and_then(|plan| plan.synthesize(&[1.0])).is_err());
+    // Few coefficients of tensors that no machine can hold.
+    for vast in [1 << 59, 1 << 46] {
+        let plan = Plan::<f32>::new(&[1, vast], &KeepOrder::Zigzag, 1);
+        assert!(plan.and_then(|plan| plan.synthesize(&[1.0])).is_err());
+    }
+    let side = 1 << 23;
+    let plan = Plan::<f32>::new(&[side, side], &KeepOrder::Zigzag, 3).unwrap();
+    let refused = plan.synthesize(&[1.0; 3]).unwrap_err();
+    let (shape, elements) = (vec![side, side], side * side);
+    assert_eq!(refused, Error::OutOfMemory { shape, elements });
 }
 
 proptest! {
@@ -310,10 +317,10 @@ proptest! {
         prop_assert!(largest_difference(&tensor, &plan.synthesize(&c).unwrap()) < 1e-12);
         // The core and back again, and the two are transposes.
         let mut back = vec![f64::NAN; k];
-        plan.from_core_into(&factors.core, &mut back).unwrap();
+        plan.cut_core_into(&factors.core, &mut back).unwrap();
         prop_assert_eq!(&back, &c);
         let g = numbers(!seed, factors.core.len());
-        plan.from_core_into(&g, &mut back).unwrap();
+        plan.cut_core_into(&g, &mut back).unwrap();
         prop_assert!((dot(&g, &factors.core) - dot(&back, &c)).abs() < 1e-12);
     }
 
