@@ -39,28 +39,6 @@ impl<'a, T: Real> Mat<'a, T> {
         }
     }
 
-    /// Any matrix: neighbours in a column `row_stride` elements apart, neighbours in a row `column_stride`.
-    pub(crate) fn strided(
-        data: &'a [T],
-        rows: usize,
-        columns: usize,
-        row_stride: usize,
-        column_stride: usize,
-    ) -> Self {
-        let last = rows.saturating_sub(1) * row_stride + columns.saturating_sub(1) * column_stride;
-        assert!(
-            rows == 0 || columns == 0 || last < data.len(),
-            "matrix reaches beyond its data"
-        );
-        Self {
-            data,
-            rows,
-            columns,
-            row_stride,
-            column_stride,
-        }
-    }
-
     /// The transpose: the same elements with rows and columns exchanged.
     #[must_use]
     pub fn transposed(self) -> Self {

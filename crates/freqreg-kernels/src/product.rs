@@ -38,6 +38,14 @@ impl<'a, T> Left<'a, T> {
         }
         Self { data, rows, depths }
     }
+
+    /// Some of the rows.
+    pub(crate) fn part(self, rows: Range<usize>) -> Self {
+        Self {
+            rows: &self.rows[rows],
+            ..self
+        }
+    }
 }
 
 /// Some columns of the right operand and of the output, padded to whole vector registers.
