@@ -126,8 +126,8 @@ impl<T: Real> Plan<T> {
     }
 
     /// The plan for the first `k` of these coefficients, `1 <= k <= len`, by the way that is cheaper for
-    /// them. Positions, bases, plans and buffers are shared with this plan: nothing is enumerated again, and where
-    /// neither the way nor the bounds change nothing is computed at all.
+    /// their bounds (where the bounds stay the same, so does the way). Positions, bases, plans and buffers are
+    /// shared with this plan: nothing is enumerated again, and where the bounds stay nothing is computed at all.
     ///
     /// # Errors
     /// If `k` is 0 or larger than [`len`](Plan::len).

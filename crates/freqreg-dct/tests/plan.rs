@@ -124,7 +124,7 @@ fn the_number_of_threads_changes_nothing() {
                 (tensor, back)
             };
             let one = bits(1, run);
-            for threads in [2, 3, 8] {
+            for threads in [2, 5] {
                 assert!(
                     one == bits(threads, run),
                     "{shape:?} {way:?} {threads} threads"
