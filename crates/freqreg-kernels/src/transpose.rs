@@ -68,24 +68,52 @@ mod avx512 {
         to: &mut [f32],
         to_stride: usize,
     ) {
-        for c in (0..columns).step_by(BLOCK) {
+        // The side whose lines lie further apart is walked along its lines: it is the one that is not in the cache.
+        if from_stride > to_stride {
             for r in (0..rows).step_by(BLOCK) {
-                let (height, width) = (BLOCK.min(rows - r), BLOCK.min(columns - c));
-                let mut block = [_mm512_setzero_ps(); BLOCK];
-                for (i, row) in block.iter_mut().enumerate() {
-                    if i < height {
-                        let start = from.as_ptr().wrapping_add((r + i) * from_stride + c);
-                        // SAFETY: the mask leaves only elements that exist by this function's contract.
-                        *row = unsafe { _mm512_maskz_loadu_ps(first(width), start) };
-                    }
+                for c in (0..columns).step_by(BLOCK) {
+                    // SAFETY: both corners lie inside.
+                    unsafe { block([r, c], from, from_stride, [rows, columns], to, to_stride) };
                 }
-                for (i, row) in exchange(block).into_iter().enumerate() {
-                    if i < width {
-                        let start = to.as_mut_ptr().wrapping_add((c + i) * to_stride + r);
-                        // SAFETY: as above.
-                        unsafe { _mm512_mask_storeu_ps(start, first(height), row) };
-                    }
+            }
+        } else {
+            for c in (0..columns).step_by(BLOCK) {
+                for r in (0..rows).step_by(BLOCK) {
+                    // SAFETY: both corners lie inside.
+                    unsafe { block([r, c], from, from_stride, [rows, columns], to, to_stride) };
                 }
+            }
+        }
+    }
+
+    /// The block whose upper left corner is (r, c).
+    ///
+    /// # Safety
+    /// As [`transpose`], and `r < rows`, `c < columns`.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    unsafe fn block(
+        [r, c]: [usize; 2],
+        from: &[f32],
+        from_stride: usize,
+        [rows, columns]: [usize; 2],
+        to: &mut [f32],
+        to_stride: usize,
+    ) {
+        let (height, width) = (BLOCK.min(rows - r), BLOCK.min(columns - c));
+        let mut block = [_mm512_setzero_ps(); BLOCK];
+        for (i, row) in block.iter_mut().enumerate() {
+            if i < height {
+                let start = from.as_ptr().wrapping_add((r + i) * from_stride + c);
+                // SAFETY: the mask leaves only elements that exist by this function's contract.
+                *row = unsafe { _mm512_maskz_loadu_ps(first(width), start) };
+            }
+        }
+        for (i, row) in exchange(block).into_iter().enumerate() {
+            if i < width {
+                let start = to.as_mut_ptr().wrapping_add((c + i) * to_stride + r);
+                // SAFETY: as above.
+                unsafe { _mm512_mask_storeu_ps(start, first(height), row) };
             }
         }
     }

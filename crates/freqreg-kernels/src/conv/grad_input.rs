@@ -108,12 +108,13 @@ impl Plan {
             for (o, row) in packed.chunks_exact_mut(panel.width).enumerate() {
                 row[panel.columns..].fill(T::zero());
                 let filter = &w[o * self.depth() + channels.start * window + a * kw..];
-                for (i, v) in row[..panel.columns].iter_mut().enumerate() {
-                    let (b, c) = (
-                        (panel.first + i) / channels.len(),
-                        (panel.first + i) % channels.len(),
-                    );
+                let (mut b, mut c) = (panel.first / channels.len(), panel.first % channels.len());
+                for v in &mut row[..panel.columns] {
                     *v = filter[c * window + b];
+                    c += 1;
+                    if c == channels.len() {
+                        (b, c) = (b + 1, 0);
+                    }
                 }
             }
         }

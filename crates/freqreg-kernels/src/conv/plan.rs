@@ -5,6 +5,7 @@ use std::ops::Range;
 use crate::geometry::Geometry;
 use crate::real::Real;
 use crate::scratch::with_scratch;
+use crate::simd::vectorized;
 
 /// Pixels of a tile: enough to make good use of a block of weights once it is in the cache.
 const TILE: usize = 512;
@@ -199,34 +200,44 @@ impl<'a> Windows<'a> {
         };
         with_scratch(tile.images.len() * image, |copy: &mut [T]| {
             let rows = plan.touched_rows(tile.rows.len());
-            for (n, copy) in tile.images.clone().zip(copy.chunks_exact_mut(image)) {
-                for (c, copy) in channels.clone().zip(copy.chunks_exact_mut(plane)) {
-                    let from = &x[plan.input_start(n, group, c)..][..g.input_plane()];
-                    pad(
-                        g,
-                        from,
-                        tile.rows.start * g.stride[0],
-                        &mut copy[..rows * plan.padded_width()],
-                    );
-                }
-            }
+            let first = tile.rows.start * g.stride[0];
+            vectorized(
+                #[inline(always)]
+                || {
+                    for (n, copy) in tile.images.clone().zip(copy.chunks_exact_mut(image)) {
+                        for (c, copy) in channels.clone().zip(copy.chunks_exact_mut(plane)) {
+                            let from = &x[plan.input_start(n, group, c)..][..g.input_plane()];
+                            pad(g, from, first, &mut copy[..rows * plan.padded_width()]);
+                        }
+                    }
+                },
+            );
             f(copy);
         });
     }
 }
 
 /// Copies a plane's rows from padded row `first` on, with its padding.
+#[inline(always)]
 fn pad<T: Real>(g: &Geometry, plane: &[T], first: usize, copy: &mut [T]) {
     let [height, width] = g.input;
     let [above, left] = g.padding;
-    for (i, line) in copy.chunks_exact_mut(width + 2 * left).enumerate() {
-        match (first + i).checked_sub(above).filter(|&i| i < height) {
-            Some(i) => {
-                line[..left].fill(T::zero());
-                line[left..left + width].copy_from_slice(&plane[i * width..(i + 1) * width]);
-                line[left + width..].fill(T::zero());
-            }
-            None => line.fill(T::zero()),
+    let line = width + 2 * left;
+    copy.fill(T::zero());
+    let rows = copy.len() / line;
+    // Copied rows, counted in the copy.
+    let (start, end) = (
+        above.saturating_sub(first).min(rows),
+        (above + height).saturating_sub(first).min(rows),
+    );
+    let from = plane[(start + first).saturating_sub(above) * width..].chunks_exact(width);
+    for (to, from) in copy[start * line..end * line]
+        .chunks_exact_mut(line)
+        .zip(from)
+    {
+        // A loop, not a call: most lines are short.
+        for (to, &from) in to[left..].iter_mut().zip(from) {
+            *to = from;
         }
     }
 }
