@@ -3,5 +3,9 @@
 #![forbid(unsafe_code)]
 
 #[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
+
+#[cfg(doctest)]
 #[doc = include_str!("src/method.md")]
 mod method {}
