@@ -275,6 +275,40 @@ fn convolutions_of_many_tiles() {
             kernel: [1, 7],
             ..Conv2d::default()
         },
+        // Whole registers of input channels, and registers that span filter columns, side by side or apart.
+        Conv2d {
+            batch: 3,
+            channels_in: 64,
+            height: 9,
+            width: 10,
+            channels_out: 33,
+            kernel: [3, 3],
+            padding: [1, 1],
+            ..Conv2d::default()
+        },
+        Conv2d {
+            batch: 3,
+            channels_in: 20,
+            height: 12,
+            width: 13,
+            channels_out: 9,
+            kernel: [3, 5],
+            dilation: [2, 2],
+            stride: [1, 2],
+            ..Conv2d::default()
+        },
+        Conv2d {
+            batch: 2,
+            channels_in: 140,
+            height: 7,
+            width: 6,
+            channels_out: 150,
+            kernel: [2, 3],
+            groups: 2,
+            stride: [2, 1],
+            padding: [1, 0],
+            ..Conv2d::default()
+        },
     ];
     for c in shapes {
         check_conv(c).unwrap();
