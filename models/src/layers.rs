@@ -46,7 +46,11 @@ impl<'a> Layers<'a> {
         bias: bool,
     ) -> Result<Conv2d> {
         let (keep, vb) = self.next(name)?;
-        let make = if bias { freqreg_nn::conv2d } else { freqreg_nn::conv2d_no_bias };
+        let make = if bias {
+            freqreg_nn::conv2d
+        } else {
+            freqreg_nn::conv2d_no_bias
+        };
         Ok(make(channels[0], channels[1], kernel, config, keep, vb)?)
     }
 
@@ -56,7 +60,11 @@ impl<'a> Layers<'a> {
     /// A budget that is missing or does not fit.
     pub fn linear(&self, name: &str, features: [usize; 2], bias: bool) -> Result<Linear> {
         let (keep, vb) = self.next(name)?;
-        let make = if bias { freqreg_nn::linear } else { freqreg_nn::linear_no_bias };
+        let make = if bias {
+            freqreg_nn::linear
+        } else {
+            freqreg_nn::linear_no_bias
+        };
         Ok(make(features[0], features[1], keep, vb)?)
     }
 

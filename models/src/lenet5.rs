@@ -107,19 +107,29 @@ impl Lenet5 {
         };
         let [c1, c2] = config.channels;
         if [channels, c1, c2, config.hidden, config.classes].contains(&0) {
-            return Err(refuse("every number of channels, features and classes must be 1 at least".into()));
+            return Err(refuse(
+                "every number of channels, features and classes must be 1 at least".into(),
+            ));
         }
         const NAMES: [&str; 4] = ["conv1", "conv2", "fc1", "fc2"];
         if let Some(other) = config.biases.iter().find(|b| !NAMES.contains(&b.as_str())) {
-            return Err(refuse(format!("a bias is asked for `{other}`, but the layers are {}", NAMES.join(", "))));
+            return Err(refuse(format!(
+                "a bias is asked for `{other}`, but the layers are {}",
+                NAMES.join(", ")
+            )));
         }
+        let Some(flat) = c2.checked_mul(h * w) else {
+            return Err(refuse(format!(
+                "{c2} channels are more than can be counted"
+            )));
+        };
         let bias = |name: &str| config.biases.iter().any(|b| b == name);
         let plain = Conv2dConfig::default();
         Ok(Lenet5 {
             config: config.clone(),
             conv1: layers.conv2d("conv1", [channels, c1], KERNEL, plain, bias("conv1"))?,
             conv2: layers.conv2d("conv2", [c1, c2], KERNEL, plain, bias("conv2"))?,
-            fc1: layers.linear("fc1", [c2 * h * w, config.hidden], bias("fc1"))?,
+            fc1: layers.linear("fc1", [flat, config.hidden], bias("fc1"))?,
             fc2: layers.linear("fc2", [config.hidden, config.classes], bias("fc2"))?,
         })
     }

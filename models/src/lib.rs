@@ -4,8 +4,8 @@
 mod architecture;
 mod budgets;
 mod error;
-mod lenet5;
 mod layers;
+mod lenet5;
 
 pub use architecture::{Architecture, Model};
 pub use budgets::{Budgets, LayerKeep};

@@ -14,7 +14,10 @@ fn budgets(counts: &[(&str, usize)]) -> Budgets {
         keep: Some(n),
         ..LayerKeep::default()
     };
-    counts.iter().map(|&(name, n)| (name.to_string(), keep(n))).collect()
+    counts
+        .iter()
+        .map(|&(name, n)| (name.to_string(), keep(n)))
+        .collect()
 }
 
 const PAPER: [(&str, usize); 4] = [("conv1", 128), ("conv2", 128), ("fc1", 256), ("fc2", 256)];
@@ -47,7 +50,10 @@ fn the_papers_lenet5_has_its_weights_and_its_numbers() {
     assert_eq!(table, expected.map(|(n, s, k)| (n.to_string(), s, k)));
     let parameters = store.parameters();
     assert_eq!(parameters.iter().map(|p| p.kept()).sum::<usize>(), 776);
-    assert_eq!(parameters.iter().map(|p| p.weights()).sum::<usize>(), 429_168 + 8);
+    assert_eq!(
+        parameters.iter().map(|p| p.weights()).sum::<usize>(),
+        429_168 + 8
+    );
 }
 
 #[test]
@@ -69,7 +75,9 @@ fn every_coefficient_gets_a_gradient_in_every_form() {
                 let grads = loss.backward().unwrap();
                 for p in store.parameters() {
                     let case = format!("{norm} {pool} {regularised} {}", p.name());
-                    let g = grads.get(&p.variable()).unwrap_or_else(|| panic!("{case}: none"));
+                    let g = grads
+                        .get(&p.variable())
+                        .unwrap_or_else(|| panic!("{case}: none"));
                     let g: Vec<f32> = g.flatten_all().unwrap().to_vec1().unwrap();
                     let nonzero = g.iter().filter(|x| **x != 0.0).count();
                     // A bias in front of a norm over its own channel moves nothing, and a ReLU may be silent on
@@ -108,7 +116,10 @@ fn what_does_not_fit_is_named() {
     assert!(error("", &PAPER[..3]).contains("`fc2` has no budget"));
     let with_more: Vec<_> = PAPER.into_iter().chain([("conv3", 1)]).collect();
     let e = error("", &with_more);
-    assert!(e.contains("conv3") && e.contains("conv1, conv2, fc1, fc2"), "{e}");
+    assert!(
+        e.contains("conv3") && e.contains("conv1, conv2, fc1, fc2"),
+        "{e}"
+    );
     assert!(error("input = [1, 15, 28]", &PAPER).contains("15 x 28"));
     assert!(error("biases = ['conv9']", &PAPER).contains("conv9"));
     assert!(error("classes = 0", &PAPER).contains("1 at least"));

@@ -20,8 +20,8 @@ pub(crate) struct Args {
     /// Threads [default: all cores]
     #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     threads: Option<usize>,
-    /// Repeats, of which the median counts; four times as many where one takes only milliseconds
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
+    /// Repeats, of which the median counts; four times as many are made, for each takes only milliseconds
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = RangedU64ValueParser::<usize>::new().range(1..=10_000))]
     repeat: usize,
 }
 

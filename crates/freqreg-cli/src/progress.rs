@@ -39,15 +39,18 @@ impl Progress {
                 accuracy,
                 kept,
             } => {
-                let (name, first, since) =
-                    *self.began.get_or_insert((phase, step - 1, Instant::now()));
-                if name != phase {
-                    self.began = Some((phase, step - 1, Instant::now()));
-                    self.bar = None;
+                let (_, first, since) = match self.began {
+                    Some(began) if began.0 == phase => began,
+                    _ => {
+                        self.finish();
+                        *self.began.insert((phase, step, Instant::now()))
+                    }
+                };
+                let made = step.saturating_sub(first);
+                if made > 0 {
+                    let a_step = since.elapsed().as_secs_f64() / made as f64;
+                    self.seconds_left = a_step * (steps - step) as f64;
                 }
-                let made = step.saturating_sub(first).max(1);
-                self.seconds_left =
-                    since.elapsed().as_secs_f64() / made as f64 * (steps - step) as f64;
                 if self.terminal {
                     let bar = self.bar.get_or_insert_with(|| new_bar(steps));
                     bar.set_prefix(phase);

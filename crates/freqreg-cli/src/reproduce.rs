@@ -4,7 +4,7 @@ use crate::progress::Progress;
 use crate::{Failure, table};
 use freqreg_train::experiment::Experiment;
 use freqreg_train::reproduce::{Options, device, reproduce, scale_budgets};
-use std::cell::RefCell;
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -51,9 +51,12 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     if args.list {
-        for (name, title) in Experiment::list() {
-            println!("{name:16} {title}");
-        }
+        let list: String = Experiment::list()
+            .iter()
+            .map(|(name, title)| format!("{name:16} {title}\n"))
+            .collect();
+        // Whoever closed the pipe has read enough.
+        let _ = std::io::stdout().write_all(list.as_bytes());
         return Ok(());
     }
     let name = args.name.as_deref().unwrap_or_default();
@@ -73,7 +76,6 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             .build_global()?;
     }
     let device = device(&args.device)?;
-    let progress = RefCell::new(Progress::new());
     let dataset = freqreg_data::load(
         experiment.dataset()?,
         &freqreg_data::Options {
@@ -93,7 +95,14 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             std::process::exit(130);
         }
     })?;
+    let mut changes: Vec<String> = args
+        .epochs
+        .iter()
+        .map(|n| format!("--epochs {n}"))
+        .collect();
+    changes.extend(args.budget.iter().map(|b| format!("--budget {b}")));
     let options = Options {
+        changes,
         seed: args.seed,
         device,
         out: out.clone(),
@@ -101,14 +110,19 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         quick: args.quick,
         stop: &stop,
     };
+    let mut progress = Progress::new();
     let result = reproduce(&experiment, &dataset, &options, &mut |event| {
-        progress.borrow_mut().show(&event);
+        progress.show(&event);
     });
-    progress.borrow_mut().finish();
+    progress.finish();
     let report = result.map_err(|e| match e {
         freqreg_train::Error::Stopped { phase, step } => Failure {
             message: format!(
-                "\nStopped after step {step} of the {phase} network; its state is in {}.\nTo go on, give the same command with --resume.",
+                "\nStopped{}; the state is in {}.\nTo go on, give the same command with --resume.",
+                match step {
+                    0 => String::new(),
+                    n => format!(" after step {n} of the {phase} network"),
+                },
                 out.display()
             ),
             code: 130,
@@ -119,7 +133,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
         println!("{}", table::render(&report));
-        println!("Everything is in {}; open report.html there.", out.display());
+        println!(
+            "Everything is in {}; open report.html there.",
+            out.display()
+        );
     }
     Ok(())
 }
@@ -134,13 +151,16 @@ fn set_budget(experiment: &mut Experiment, text: &str) -> Result<(), Failure> {
         n.parse::<usize>()
             .map_err(|_| wrong(format!("`{n}` is no count; give a number of coefficients")))
     };
-    let budgets = &mut experiment.regularised.budgets;
     match text.split_once('=') {
-        None => scale_budgets(&experiment.name, budgets, count(text)?)?,
+        None => scale_budgets(experiment, count(text)?)?,
         Some((layer, n)) => {
+            let budgets = &mut experiment.regularised.budgets;
             let known: Vec<_> = budgets.keys().cloned().collect();
             let keep = budgets.get_mut(layer).ok_or_else(|| {
-                wrong(format!("there is no layer `{layer}`; there are {}", known.join(", ")))
+                wrong(format!(
+                    "there is no layer `{layer}`; there are {}",
+                    known.join(", ")
+                ))
             })?;
             keep.keep = Some(count(n)?);
             keep.fraction = None;

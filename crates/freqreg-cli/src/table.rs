@@ -5,8 +5,18 @@ use freqreg_train::report::{NetworkReport, Report};
 /// The dense network, the paper's claim and this run, side by side.
 pub(crate) fn render(report: &Report) -> String {
     let mut rows = vec![
-        ["", "weights", "kept", "numbers' bytes", "file bytes", "ratio (paper's)", "ratio (plain)", "test accuracy", "drop"]
-            .map(String::from),
+        [
+            "",
+            "weights",
+            "kept",
+            "numbers' bytes",
+            "file bytes",
+            "ratio (paper's)",
+            "ratio (plain)",
+            "test accuracy",
+            "drop",
+        ]
+        .map(String::from),
         network("dense", &report.dense, None),
     ];
     if let Some(p) = &report.paper {
@@ -39,11 +49,18 @@ pub(crate) fn render(report: &Report) -> String {
         thousands(report.data.test),
         report.device,
     );
+    if !report.changes.is_empty() {
+        out.push_str(&format!("changed by {}\n\n", report.changes.join(" ")));
+    }
     for (i, row) in rows.iter().enumerate() {
-        let cells = row.iter().zip(&widths).enumerate().map(|(c, (text, &w))| match c {
-            0 => format!("{text:w$}"),
-            _ => format!("{text:>w$}"),
-        });
+        let cells = row
+            .iter()
+            .zip(&widths)
+            .enumerate()
+            .map(|(c, (text, &w))| match c {
+                0 => format!("{text:w$}"),
+                _ => format!("{text:>w$}"),
+            });
         out.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
         out.push('\n');
         if i == 0 {
@@ -56,7 +73,9 @@ pub(crate) fn render(report: &Report) -> String {
         out.push_str("\nATTENTION: trained and tested on the small embedded sample of MNIST, since no source of the full set\ncould be reached. These accuracies do not compare with the paper's or with anybody's.\n");
     }
     if report.quick {
-        out.push_str("\nA quick run: it shows that everything works, its accuracies are no result.\n");
+        out.push_str(
+            "\nA quick run: it shows that everything works, its accuracies are no result.\n",
+        );
     }
     out
 }
@@ -72,7 +91,9 @@ fn network(name: &str, n: &NetworkReport, dense: Option<f64>) -> [String; 9] {
         format!("{:.0}x", n.paper_ratio()),
         format!("{:.0}x", n.plain_ratio()),
         format!("{:.2} %", n.test_accuracy * 100.0),
-        dense.map_or(String::new(), |d| format!("{:.2} points", (d - n.test_accuracy) * 100.0)),
+        dense.map_or(String::new(), |d| {
+            format!("{:.2} points", (d - n.test_accuracy) * 100.0)
+        }),
     ]
 }
 
@@ -95,7 +116,13 @@ mod tests {
 
     #[test]
     fn thousands_are_set_apart() {
-        let cases = [(7, "7"), (776, "776"), (1552, "1,552"), (429_168, "429,168"), (1_000_000, "1,000,000")];
+        let cases = [
+            (7, "7"),
+            (776, "776"),
+            (1552, "1,552"),
+            (429_168, "429,168"),
+            (1_000_000, "1,000,000"),
+        ];
         for (n, text) in cases {
             assert_eq!(thousands(n), text);
         }

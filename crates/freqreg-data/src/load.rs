@@ -145,6 +145,7 @@ impl Search<'_> {
         for source in self.sources() {
             match self.ask(&source) {
                 Ok(()) => {
+                    let source = self.origin(source);
                     let files = self.files.map(Option::unwrap_or_default);
                     return Dataset::parse(self.name, source, &self.pins, &files);
                 }
@@ -181,6 +182,21 @@ impl Search<'_> {
                 attempts: self.attempts,
             }),
         }
+    }
+
+    /// Where the files of the cache were once found, so that the first run on a machine and the second name the same
+    /// source; for any other source itself, and a note for next time in the cache.
+    fn origin(&self, source: Source) -> Source {
+        let Some(note) = self.cache.as_ref().map(|cache| cache.join("SOURCE")) else {
+            return source;
+        };
+        if let Source::Cache(_) = source {
+            let origin = std::fs::read_to_string(note).ok();
+            return origin.and_then(|o| Source::recall(&o)).unwrap_or(source);
+        }
+        // Without the note the cache is named as the source: no reason to fail.
+        let _ = std::fs::write(note, source.note());
+        source
     }
 
     /// The sources worth asking, in order.

@@ -54,7 +54,7 @@ impl Budget {
             count,
         };
         let share = |f: f64| {
-            if f > 0.0 && f <= 1.0 {
+            if f > 0.0 && f <= 1.0 && count > 0 {
                 Ok(((f * count as f64).round() as usize).clamp(1, count))
             } else {
                 Err(refuse(format!("the share {f}")))

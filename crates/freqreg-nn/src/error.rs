@@ -45,6 +45,21 @@ pub enum Error {
         "`{0}` was built from a candle VarBuilder, which owns its variable, so it can't be shrunk: build the layer from a freqreg_nn::Store"
     )]
     NotOwned(String),
+    /// The parameter is a plain tensor, as a `VarBuilder` over a file gives.
+    #[error("`{0}` is no variable but a fixed tensor: its values can't be replaced")]
+    NotVariable(String),
+    /// A network would hold more numbers than its store allows.
+    #[error(
+        "`{name}` of shape {shape:?} brings the network over the {limit} numbers that its store allows"
+    )]
+    TooLarge {
+        /// The parameter.
+        name: String,
+        /// Its shape.
+        shape: Vec<usize>,
+        /// What the store allows.
+        limit: usize,
+    },
     /// Something that only a prefix has was asked of a parameter that holds plain values.
     #[error("`{0}` holds plain values, not a prefix of coefficients, so it has no budget to cut")]
     NotPrefix(String),

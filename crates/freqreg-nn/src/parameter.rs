@@ -115,8 +115,7 @@ impl Parameter {
     /// # Errors
     /// What candle reports (out of memory on a device).
     pub fn weight(&self) -> Result<Tensor> {
-        let (value, synthesis) =
-            self.read(|state| (state.value.clone(), state.synthesis.clone()));
+        let (value, synthesis) = self.read(|state| (state.value.clone(), state.synthesis.clone()));
         match synthesis {
             None => Ok(value),
             Some(synthesis) => Ok(Synthesis::apply(&synthesis, &value)?),
@@ -128,8 +127,7 @@ impl Parameter {
     /// # Errors
     /// What candle reports.
     pub fn weight_portable(&self) -> Result<Tensor> {
-        let (value, synthesis) =
-            self.read(|state| (state.value.clone(), state.synthesis.clone()));
+        let (value, synthesis) = self.read(|state| (state.value.clone(), state.synthesis.clone()));
         match synthesis {
             None => Ok(value),
             Some(synthesis) => Ok(synthesis.apply_portable(&value)?),
@@ -148,7 +146,8 @@ impl Parameter {
     /// Replaces the numbers; `values` must be as many as are held.
     ///
     /// # Errors
-    /// [`Error::Values`] where the count differs.
+    /// [`Error::Values`] where the count differs; [`Error::NotVariable`] for a tensor that a `VarBuilder` read from a
+    /// file, which can't be changed.
     pub fn set_values(&self, values: &[f64]) -> Result<()> {
         let value = self.variable();
         if values.len() != value.elem_count() {
@@ -158,8 +157,11 @@ impl Parameter {
                 found: values.len(),
             });
         }
-        let new = Tensor::from_slice(values, value.shape(), value.device())?
-            .to_dtype(value.dtype())?;
+        if !value.is_variable() {
+            return Err(Error::NotVariable(self.name().into()));
+        }
+        let new =
+            Tensor::from_slice(values, value.shape(), value.device())?.to_dtype(value.dtype())?;
         Var::from_tensor(&value)?.set(&new)?;
         Ok(())
     }

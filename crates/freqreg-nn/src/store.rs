@@ -21,6 +21,7 @@ pub struct Store {
     seed: Seed,
     dtype: DType,
     device: Device,
+    limit: usize,
     parameters: Arc<Mutex<Vec<Parameter>>>,
 }
 
@@ -32,8 +33,16 @@ impl Store {
             seed: Seed(seed),
             dtype,
             device: device.clone(),
+            limit: 1 << 32,
             parameters: Arc::default(),
         }
+    }
+
+    /// The same with at most `limit` numbers in spatial form in all its parameters, for networks whose description
+    /// comes from somewhere else. Default: 2^32.
+    pub fn limited(mut self, limit: usize) -> Self {
+        self.limit = limit;
+        self
     }
 
     /// The builder to hand to the layers of a network.
@@ -60,6 +69,22 @@ impl Store {
         }
         all.push(parameter.clone());
         Ok(())
+    }
+
+    /// Refuses a parameter that is too large before anything is allocated for it.
+    fn admit(&self, name: &str, shape: &[usize]) -> Result<()> {
+        let held: usize = self.lock().iter().map(Parameter::weights).sum();
+        let size = shape
+            .iter()
+            .try_fold(1_usize, |n, &axis| n.checked_mul(axis));
+        match size.and_then(|n| n.checked_add(held)) {
+            Some(all) if all <= self.limit => Ok(()),
+            _ => Err(Error::TooLarge {
+                name: name.into(),
+                shape: shape.to_vec(),
+                limit: self.limit,
+            }),
+        }
     }
 
     fn variable(&self, shape: &[usize], values: &[f64]) -> Result<Tensor> {
@@ -119,6 +144,13 @@ impl Builder {
         }
     }
 
+    fn admit(&self, name: &str, shape: &[usize]) -> Result<()> {
+        match &self.source {
+            Source::Store(store) => store.admit(name, shape),
+            Source::Candle(_) => Ok(()),
+        }
+    }
+
     fn join(&self, name: &str) -> String {
         match self.path.as_str() {
             "" => name.into(),
@@ -126,8 +158,8 @@ impl Builder {
         }
     }
 
-    /// A weight of `shape` held as `keep` says. A dense one starts as in PyTorch, uniform in
-    /// ±1/√`fan_in`.
+    /// A weight of `shape` held as `keep` says. A dense one starts uniform in
+    /// ±1/√`fan_in`, `fan_in` being the inputs that an output sums over.
     pub(crate) fn weight(
         &self,
         kind: LayerKind,
@@ -136,6 +168,7 @@ impl Builder {
         keep: &Keep,
     ) -> Result<Parameter> {
         let name = self.join("weight");
+        self.admit(&name, shape)?;
         let Some(k) = keep.budget.resolve(&name, kind, shape)? else {
             return self.uniform("weight", shape, fan_in);
         };
@@ -174,6 +207,7 @@ impl Builder {
 
     /// Plain values called `name`, uniform in ±1/√`fan_in`: a bias, or the weight of a dense layer.
     pub(crate) fn uniform(&self, name: &str, shape: &[usize], fan_in: usize) -> Result<Parameter> {
+        self.admit(&self.join(name), shape)?;
         let bound = 1.0 / (fan_in.max(1) as f64).sqrt();
         let path = self.join(name);
         match &self.source {

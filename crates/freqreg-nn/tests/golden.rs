@@ -71,10 +71,14 @@ fn check(dtype: DType, tolerance: f64) {
                     padding: c.padding,
                     ..Default::default()
                 };
-                Box::new(freqreg_nn::conv_transpose2d_no_bias(dims[0], dims[1], dims[2], c, keep, root).unwrap())
+                Box::new(
+                    freqreg_nn::conv_transpose2d_no_bias(dims[0], dims[1], dims[2], c, keep, root)
+                        .unwrap(),
+                )
             }
             Some(c) => Box::new(
-                freqreg_nn::conv2d_no_bias(dims[1] * c.groups, dims[0], dims[2], c, keep, root).unwrap(),
+                freqreg_nn::conv2d_no_bias(dims[1] * c.groups, dims[0], dims[2], c, keep, root)
+                    .unwrap(),
             ),
         };
         let p: Parameter = store.parameters().remove(0);
@@ -85,7 +89,10 @@ fn check(dtype: DType, tolerance: f64) {
         assert!(d < tolerance, "{name}: weight {d:e}");
 
         let (xs, x) = golden.get(name, "x");
-        let x = Tensor::from_vec(x, xs, &Device::Cpu).unwrap().to_dtype(dtype).unwrap();
+        let x = Tensor::from_vec(x, xs, &Device::Cpu)
+            .unwrap()
+            .to_dtype(dtype)
+            .unwrap();
         let x = Var::from_tensor(&x).unwrap();
         let y = layer.forward(&x).unwrap();
         let (ys, expected) = golden.get(name, "y");
@@ -94,10 +101,16 @@ fn check(dtype: DType, tolerance: f64) {
         assert!(d < tolerance, "{name}: y {d:e}");
 
         let (gs, grad_y) = golden.get(name, "grad_y");
-        let grad_y = Tensor::from_vec(grad_y, gs, &Device::Cpu).unwrap().to_dtype(dtype).unwrap();
+        let grad_y = Tensor::from_vec(grad_y, gs, &Device::Cpu)
+            .unwrap()
+            .to_dtype(dtype)
+            .unwrap();
         let loss = (y * grad_y).unwrap().sum_all().unwrap();
         let grads = loss.backward().unwrap();
-        let d = difference(&values(grads.get(&x).unwrap()), &golden.get(name, "grad_x").1);
+        let d = difference(
+            &values(grads.get(&x).unwrap()),
+            &golden.get(name, "grad_x").1,
+        );
         assert!(d < tolerance, "{name}: grad_x {d:e}");
         let expected = in_order(&golden.get(name, "grad_coeffs").1);
         let found = values(grads.get(&p.variable()).unwrap());

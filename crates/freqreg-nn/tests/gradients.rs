@@ -9,7 +9,11 @@ use freqreg_nn::ops::{self, Conv2dShape};
 
 #[test]
 fn linear() {
-    let inputs = [variable(&[3, 5], 1), variable(&[4, 5], 2), variable(&[4], 3)];
+    let inputs = [
+        variable(&[3, 5], 1),
+        variable(&[4, 5], 2),
+        variable(&[4], 3),
+    ];
     check_gradients(&inputs, |v| ops::linear(&v[0], &v[1], Some(&v[2])));
     check_gradients(&inputs[..2], |v| ops::linear(&v[0], &v[1], None));
     let deep = [variable(&[2, 3, 5], 1), variable(&[4, 5], 2)];
@@ -78,7 +82,12 @@ fn transposed_convolution() {
 
 #[test]
 fn pools() {
-    for (kernel, stride) in [([2, 2], [2, 2]), ([3, 3], [2, 2]), ([3, 2], [1, 3]), ([1, 4], [2, 1])] {
+    for (kernel, stride) in [
+        ([2, 2], [2, 2]),
+        ([3, 3], [2, 2]),
+        ([3, 2], [1, 3]),
+        ([1, 4], [2, 1]),
+    ] {
         let x = [variable(&[2, 3, 7, 9], 5)];
         check_gradients(&x, |v| ops::max_pool2d(&v[0], kernel, stride));
         check_gradients(&x, |v| ops::avg_pool2d(&v[0], kernel, stride));
@@ -91,7 +100,9 @@ fn norms() {
     check_gradients(&x, |v| ops::normalize_batch(&v[0], 1e-5));
     check_gradients(&x, |v| ops::normalize_groups(&v[0], 1, 1e-5));
     check_gradients(&x, |v| ops::normalize_groups(&v[0], 2, 1e-5));
-    check_gradients(&[variable(&[3, 5], 8)], |v| ops::normalize_groups(&v[0], 1, 1e-5));
+    check_gradients(&[variable(&[3, 5], 8)], |v| {
+        ops::normalize_groups(&v[0], 1, 1e-5)
+    });
 }
 
 #[test]
@@ -125,7 +136,9 @@ fn gradient(x: &Var, y: &Tensor) -> Vec<f64> {
 #[test]
 fn ties_send_the_gradient_to_the_first_maximum_only() -> Result<()> {
     let x = Var::ones((1, 1, 4, 4), candle_core::DType::F64, &Device::Cpu)?;
-    let first = vec![1., 0., 1., 0., 0., 0., 0., 0., 1., 0., 1., 0., 0., 0., 0., 0.];
+    let first = vec![
+        1., 0., 1., 0., 0., 0., 0., 0., 1., 0., 1., 0., 0., 0., 0., 0.,
+    ];
     assert_eq!(gradient(&x, &ops::max_pool2d(&x, [2, 2], [2, 2])?), first);
     assert_eq!(
         gradient(&x, &ops::portable::max_pool2d(&x, [2, 2], [2, 2])?),

@@ -12,14 +12,18 @@ fn store() -> Store {
 }
 
 #[test]
-fn a_layer_takes_candles_var_builder_and_trains_with_candles_optimiser() -> Result<(), Box<dyn std::error::Error>> {
+fn a_layer_takes_candles_var_builder_and_trains_with_candles_optimiser()
+-> Result<(), Box<dyn std::error::Error>> {
     let map = VarMap::new();
     let vb = VarBuilder::from_varmap(&map, DType::F32, &Device::Cpu);
     let layer = linear(6, 4, Keep::count(5), vb.pp("fc"))?;
     let mut names: Vec<_> = map.data().lock().unwrap().keys().cloned().collect();
     names.sort();
     assert_eq!(names, ["fc.bias", "fc.weight"]);
-    assert_eq!(map.all_vars().iter().map(|v| v.elem_count()).sum::<usize>(), 5 + 4);
+    assert_eq!(
+        map.all_vars().iter().map(|v| v.elem_count()).sum::<usize>(),
+        5 + 4
+    );
     let x = Tensor::from_vec(common::noise(48, 1), (8, 6), &Device::Cpu)?.to_dtype(DType::F32)?;
     let loss = || -> candle_core::Result<Tensor> { (layer.forward(&x)? - 1.0)?.sqr()?.mean_all() };
     let before = loss()?.to_scalar::<f32>()?;
@@ -28,7 +32,9 @@ fn a_layer_takes_candles_var_builder_and_trains_with_candles_optimiser() -> Resu
         sgd.backward_step(&loss()?)?;
     }
     assert!(loss()?.to_scalar::<f32>()? < 0.5 * before);
-    assert!(matches!(layer.weight().truncate(3), Err(Error::NotOwned(name)) if name == "fc.weight"));
+    assert!(
+        matches!(layer.weight().truncate(3), Err(Error::NotOwned(name)) if name == "fc.weight")
+    );
     Ok(())
 }
 
@@ -42,7 +48,11 @@ fn the_same_seed_gives_the_same_network_in_any_order_of_building() {
     linear_no_bias(5, 4, keep(), b.root().pp("one")).unwrap();
     let of = |s: &Store, name: &str| {
         let all = s.parameters();
-        all.iter().find(|p| p.name() == name).unwrap().values().unwrap()
+        all.iter()
+            .find(|p| p.name() == name)
+            .unwrap()
+            .values()
+            .unwrap()
     };
     assert_eq!(of(&a, "one.weight"), of(&b, "one.weight"));
     assert_ne!(of(&a, "one.weight"), of(&a, "two.weight"));
@@ -64,7 +74,15 @@ fn truncation_keeps_the_first_coefficients_and_drops_the_rest_for_good() {
     let (a, b) = (p.weight().unwrap(), other.weight().weight().unwrap());
     assert!(difference(&values(&a), &values(&b)) < 1e-14);
     // A new variable: the gradient goes there.
-    let grads = p.weight().unwrap().sqr().unwrap().sum_all().unwrap().backward().unwrap();
+    let grads = p
+        .weight()
+        .unwrap()
+        .sqr()
+        .unwrap()
+        .sum_all()
+        .unwrap()
+        .backward()
+        .unwrap();
     assert_eq!(grads.get(&p.variable()).unwrap().dims(), [17]);
     assert!(matches!(p.truncate(18), Err(Error::Budget { .. })));
     assert!(matches!(p.truncate(0), Err(Error::Budget { .. })));
@@ -82,11 +100,26 @@ fn budgets_that_do_not_fit_are_refused_with_the_shape() {
         (Budget::Fraction(f64::NAN), "share NaN"),
     ];
     for (budget, text) in cases {
-        let e = linear(5, 4, budget, store().root().pp("fc")).unwrap_err().to_string();
-        assert!(e.contains("fc.weight") && e.contains("[4, 5]") && e.contains(text), "{e}");
+        let e = linear(5, 4, budget, store().root().pp("fc"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            e.contains("fc.weight") && e.contains("[4, 5]") && e.contains(text),
+            "{e}"
+        );
     }
     let e = linear(5, 4, Keep::count(3).axes([4, 6]), store().root()).unwrap_err();
-    assert!(matches!(e, Error::Axes { expected: 20, found: 24, .. }), "{e}");
+    assert!(
+        matches!(
+            e,
+            Error::Axes {
+                expected: 20,
+                found: 24,
+                ..
+            }
+        ),
+        "{e}"
+    );
 }
 
 #[test]
@@ -113,7 +146,13 @@ fn a_name_twice_is_refused() {
 fn the_variance_preserving_start_does() {
     for k in [50, 500, 20_000] {
         let s = store();
-        linear_no_bias(200, 100, Keep::count(k).order(KeepOrder::InverseSqrt), s.root()).unwrap();
+        linear_no_bias(
+            200,
+            100,
+            Keep::count(k).order(KeepOrder::InverseSqrt),
+            s.root(),
+        )
+        .unwrap();
         let w = values(&s.parameters()[0].weight().unwrap());
         let mean_square = w.iter().map(|x| x * x).sum::<f64>() / w.len() as f64;
         // 2 / fan_in, within four deviations of a mean of k squares.
@@ -135,8 +174,13 @@ fn a_dense_layer_and_one_with_all_coefficients_do_the_same() {
     let full = conv2d(3, 4, 3, Conv2dConfig::default(), Keep::count(108), b.root()).unwrap();
     let plan = freqreg_dct::Plan::<f64>::new(&[4, 3, 3, 3], &KeepOrder::Zigzag, 108).unwrap();
     let spatial = dense.weight().values().unwrap();
-    full.weight().set_values(&plan.analyze(&spatial).unwrap()).unwrap();
-    full.bias().unwrap().set_values(&dense.bias().unwrap().values().unwrap()).unwrap();
+    full.weight()
+        .set_values(&plan.analyze(&spatial).unwrap())
+        .unwrap();
+    full.bias()
+        .unwrap()
+        .set_values(&dense.bias().unwrap().values().unwrap())
+        .unwrap();
     let x = common::variable(&[2, 3, 7, 5], 1);
     let (y, z) = (dense.forward(&x).unwrap(), full.forward(&x).unwrap());
     assert!(difference(&values(&z), &values(&y)) < 1e-12);

@@ -21,13 +21,20 @@ fn compare(
     );
     for (i, input) in inputs.iter().enumerate() {
         let (ga, gb) = (ga.get(input).unwrap(), gb.get(input).unwrap());
-        assert!(difference(&values(gb), &values(ga)) < 1e-11, "{what}: input {i}");
+        assert!(
+            difference(&values(gb), &values(ga)) < 1e-11,
+            "{what}: input {i}"
+        );
     }
 }
 
 #[test]
 fn linear_layers_agree() {
-    let v = [variable(&[3, 5], 1), variable(&[4, 5], 2), variable(&[4], 3)];
+    let v = [
+        variable(&[3, 5], 1),
+        variable(&[4, 5], 2),
+        variable(&[4], 3),
+    ];
     compare(
         "linear",
         &v,
@@ -99,8 +106,18 @@ fn pools_norms_and_relu_agree() {
     let v = [variable(&[2, 4, 9, 7], 1)];
     for (k, s) in [([2, 2], [2, 2]), ([3, 3], [2, 2]), ([3, 2], [1, 3])] {
         let name = format!("pool {k:?} {s:?}");
-        compare(&name, &v, |v| ops::max_pool2d(&v[0], k, s), |v| portable::max_pool2d(&v[0], k, s));
-        compare(&name, &v, |v| ops::avg_pool2d(&v[0], k, s), |v| portable::avg_pool2d(&v[0], k, s));
+        compare(
+            &name,
+            &v,
+            |v| ops::max_pool2d(&v[0], k, s),
+            |v| portable::max_pool2d(&v[0], k, s),
+        );
+        compare(
+            &name,
+            &v,
+            |v| ops::avg_pool2d(&v[0], k, s),
+            |v| portable::avg_pool2d(&v[0], k, s),
+        );
     }
     compare("relu", &v, |v| ops::relu(&v[0]), |v| portable::relu(&v[0]));
     compare(

@@ -69,12 +69,16 @@ pub(crate) fn save(
     };
     let mut progress = progress.clone();
     progress.optimiser_steps = optimiser.steps();
+    progress.lengths.clear();
     let mut data: Vec<(String, Vec<u8>)> = Vec::new();
     for (p, slot) in network.parameters.iter().zip(optimiser.slots()) {
-        progress.lengths.retain(|(name, _)| name != p.name());
         progress.lengths.push((p.name().into(), p.kept()));
         let values: Vec<f32> = p.values()?.into_iter().map(|v| v as f32).collect();
-        let parts = [("value", &values), ("first", &slot.first), ("second", &slot.second)];
+        let parts = [
+            ("value", &values),
+            ("first", &slot.first),
+            ("second", &slot.second),
+        ];
         for (part, list) in parts {
             let bytes = list.iter().flat_map(|x| x.to_le_bytes()).collect();
             data.push((format!("{}/{part}", p.name()), bytes));
@@ -88,15 +92,14 @@ pub(crate) fn save(
         })
         .collect::<Result<Vec<_>>>()?;
     let text = serde_json::to_string(&progress).map_err(|e| failed(e.to_string()))?;
-    // The checksum covers the tensors, whose bytes no header vouches for.
-    let sum = data.iter().fold(crc32fast::Hasher::new(), |mut h, (_, bytes)| {
-        h.update(bytes);
-        h
-    });
+    let mut sum = crc32fast::Hasher::new();
+    for bytes in data.iter().map(|(_, bytes)| bytes.as_slice()) {
+        sum.update(bytes);
+    }
+    sum.update(text.as_bytes());
     let sum = format!("{:08x}", sum.finalize());
     let meta = HashMap::from([(KEY.to_string(), text), ("crc32".to_string(), sum)]);
-    let bytes =
-        safetensors::serialize(views, Some(meta)).map_err(|e| failed(e.to_string()))?;
+    let bytes = safetensors::serialize(views, Some(meta)).map_err(|e| failed(e.to_string()))?;
     Ok(freqreg_file::write_atomically(path, &bytes)?)
 }
 
@@ -126,11 +129,15 @@ pub(crate) fn load(
     let (_, meta) = SafeTensors::read_metadata(&bytes).map_err(|e| damaged(&e.to_string()))?;
     let tensors = SafeTensors::deserialize(&bytes).map_err(|e| damaged(&e.to_string()))?;
     let meta = meta.metadata().clone().unwrap_or_default();
-    let text = meta.get(KEY).ok_or_else(|| damaged("it lacks its header"))?;
+    let text = meta
+        .get(KEY)
+        .ok_or_else(|| damaged("it lacks its header"))?;
     let version: Version = serde_json::from_str(text).map_err(|e| damaged(&e.to_string()))?;
     if version.version != VERSION {
         let found = version.version;
-        return Err(failed(format!("it has version {found}, this program reads {VERSION}")));
+        return Err(failed(format!(
+            "it has version {found}, this program reads {VERSION}"
+        )));
     }
     let progress: Progress = serde_json::from_str(text).map_err(|e| damaged(&e.to_string()))?;
     if progress.identity != identity {
@@ -149,7 +156,10 @@ pub(crate) fn load(
     }
     for (p, (name, length)) in network.parameters.iter().zip(&progress.lengths) {
         if p.name() != name {
-            return Err(damaged(&format!("`{name}` stands where `{}` should", p.name())));
+            return Err(damaged(&format!(
+                "`{name}` stands where `{}` should",
+                p.name()
+            )));
         }
         let mut part = |part: &str| -> Result<Vec<f32>> {
             let view = tensors
@@ -162,7 +172,9 @@ pub(crate) fn load(
         let values: Vec<f64> = part("value")?.into_iter().map(f64::from).collect();
         let (first, second) = (part("first")?, part("second")?);
         if values.len() != *length {
-            return Err(damaged(&format!("`{name}` has another length than its header says")));
+            return Err(damaged(&format!(
+                "`{name}` has another length than its header says"
+            )));
         }
         if *length != p.kept() {
             p.truncate(*length)?;
@@ -170,6 +182,7 @@ pub(crate) fn load(
         p.set_values(&values)?;
         slots.push(Slot { first, second });
     }
+    sum.update(text.as_bytes());
     let sum = format!("{:08x}", sum.finalize());
     if meta.get("crc32") != Some(&sum) {
         return Err(damaged("its checksum is wrong"));
@@ -183,4 +196,86 @@ pub(crate) fn load(
 #[derive(Deserialize)]
 struct Version {
     version: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::Optimiser as Settings;
+    use candle_core::Device;
+    use freqreg_models::Architecture;
+    use freqreg_nn::Seed;
+
+    fn network(seed: u64) -> Network {
+        let text = "architecture = 'lenet5'\nchannels = [2, 3]\nhidden = 4";
+        let architecture: Architecture = toml::from_str(text).unwrap();
+        Network::dense(&architecture, seed, &Device::Cpu).unwrap()
+    }
+
+    fn optimiser(network: &Network) -> Optimiser {
+        let settings = Settings::Adam {
+            beta1: 0.9,
+            beta2: 0.99,
+            decay: 0.0,
+        };
+        Optimiser::new(settings, network.parameters.clone())
+    }
+
+    #[test]
+    fn every_bit_of_a_state_comes_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.safetensors");
+        let mut numbers = vec![0.0; 1000];
+        Seed(3).fill_normal("numbers", 1.0, &mut numbers);
+        let mut progress = Progress::start("this".into());
+        progress.step = 7;
+        progress.running.loss = 0.1 + 0.2;
+        progress.history = numbers
+            .iter()
+            .map(|&x| EpochReport {
+                epoch: 1,
+                step: 7,
+                loss: x,
+                train_accuracy: x / 3.0,
+                validation_accuracy: x * x,
+                kept: 9,
+                rate: x.abs().sqrt(),
+            })
+            .collect();
+        let (a, b) = (network(1), network(2));
+        save(&path, &a, &optimiser(&a), &progress).unwrap();
+        let back = load(&path, "this", &b, &mut optimiser(&b))
+            .unwrap()
+            .unwrap();
+        assert_eq!(back.history, progress.history);
+        assert_eq!(back.running, progress.running);
+        for (p, q) in a.parameters.iter().zip(&b.parameters) {
+            assert_eq!(p.values().unwrap(), q.values().unwrap());
+        }
+        let other = load(&path, "another", &b, &mut optimiser(&b)).unwrap_err();
+        assert!(other.to_string().contains("other settings"), "{other}");
+        let none = folder.path().join("none");
+        assert!(
+            load(&none, "this", &b, &mut optimiser(&b))
+                .unwrap()
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn a_flipped_bit_anywhere_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.safetensors");
+        let a = network(1);
+        save(&path, &a, &optimiser(&a), &Progress::start("this".into())).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        for at in (0..whole.len()).step_by(37) {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 1;
+            std::fs::write(&path, &damaged).unwrap();
+            let result = load(&path, "this", &a, &mut optimiser(&a));
+            // Blanks that pad the header mean nothing.
+            assert!(result.is_err() || whole[at] == b' ', "byte {at}");
+        }
+    }
 }

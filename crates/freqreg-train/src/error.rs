@@ -10,7 +10,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// No experiment has this name.
-    #[error("there is no experiment `{name}`{}; `freqreg reproduce --list` shows all, and a path to a TOML file does as well", hint(nearest))]
+    #[error(
+        "there is no experiment `{name}`{}; `freqreg reproduce --list` shows all, and a path to a TOML file does as well",
+        hint(nearest)
+    )]
     UnknownExperiment {
         /// The name asked for.
         name: String,
@@ -74,6 +77,17 @@ pub enum Error {
     /// A model file holds a network that this program does not know or that does not fit its configuration.
     #[error("the model file does not hold a network of the zoo: {0}")]
     Model(String),
+    /// A setting that can't be.
+    #[error("{0}")]
+    Setting(String),
+    /// A report can't be read or written.
+    #[error("report {}: {reason}", path.display())]
+    Report {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A device that this build or machine does not have.
     #[error("device `{name}`: {reason}")]
     Device {

@@ -72,7 +72,8 @@ fn rows(logits: &Tensor) -> Result<Vec<Vec<f32>>> {
 /// The first place of the largest value, and that value.
 fn argmax(row: &[f32]) -> (usize, f32) {
     let first = (0, f32::NEG_INFINITY);
-    row.iter()
-        .enumerate()
-        .fold(first, |best, (i, &z)| if z > best.1 { (i, z) } else { best })
+    row.iter().enumerate().fold(
+        first,
+        |best, (i, &z)| if z > best.1 { (i, z) } else { best },
+    )
 }

@@ -323,13 +323,46 @@ impl Experiment {
             .name
             .parse::<DatasetName>()
             .map_err(|e| format!("data.name: {e}"))?;
-        if !(self.data.deviation.is_finite() && self.data.deviation > 0.0) {
-            return Err("data.deviation must be above 0".into());
+        let ends = [0.0, 1.0].map(|p| ((p - self.data.mean) / self.data.deviation) as f32);
+        if self.data.deviation <= 0.0 || ends.iter().any(|x| !x.is_finite()) {
+            return Err(
+                "data.mean must be a number and data.deviation a number well above 0".into(),
+            );
+        }
+        if self.data.validation == 0 {
+            return Err(
+                "data.validation must be 1 or more: choices need images that were not trained on"
+                    .into(),
+            );
+        }
+        let quick = [self.quick.dense_epochs, self.quick.regularised_epochs];
+        if quick.contains(&0) {
+            return Err("quick.dense_epochs and quick.regularised_epochs must be 1 or more".into());
+        }
+        let shrink = &self.regularised.shrink;
+        let rates = [
+            ("drop_rate", shrink.drop_rate),
+            ("min_rate", shrink.min_rate),
+        ];
+        for (key, rate) in rates {
+            if rate.is_some_and(|r| !(0.0..=1.0).contains(&r)) {
+                return Err(format!("regularised.shrink.{key} must be 0 to 1"));
+            }
+            if rate.is_some() && shrink.decay != DecayKind::Paper {
+                return Err(format!(
+                    "regularised.shrink.{key} belongs to decay = \"paper\" alone"
+                ));
+            }
         }
         if !(0.0..=1.0).contains(&self.regularised.shrink.over) {
             return Err("regularised.shrink.over must be 0 to 1".into());
         }
-        if self.regularised.shrink.start.is_some_and(|s| s.is_nan() || s < 1.0) {
+        if self
+            .regularised
+            .shrink
+            .start
+            .is_some_and(|s| s.is_nan() || s < 1.0)
+        {
             return Err("regularised.shrink.start must be 1 or more".into());
         }
         for (part, t) in [
@@ -344,10 +377,27 @@ impl Experiment {
                 return Err(format!("{part}.training.rate.peak must be above 0"));
             }
             if !(0.0..1.0).contains(&t.rate.warmup) {
-                return Err(format!("{part}.training.rate.warmup must be 0 or more and below 1"));
+                return Err(format!(
+                    "{part}.training.rate.warmup must be 0 or more and below 1"
+                ));
+            }
+            let (in_unit, decay) = match t.optimiser {
+                Optimiser::Adam {
+                    beta1,
+                    beta2,
+                    decay,
+                } => ([beta1, beta2], decay),
+                Optimiser::Sgd { momentum, decay } => ([momentum, 0.0], decay),
+            };
+            if in_unit.iter().any(|b| !(0.0..1.0).contains(b)) || !(0.0..1e6).contains(&decay) {
+                return Err(format!(
+                    "{part}.training.optimiser: beta1, beta2 and momentum must be 0 or more and below 1, decay 0 or more"
+                ));
             }
             if !(0.0..1.0).contains(&t.smoothing) {
-                return Err(format!("{part}.training.smoothing must be 0 or more and below 1"));
+                return Err(format!(
+                    "{part}.training.smoothing must be 0 or more and below 1"
+                ));
             }
         }
         Ok(())

@@ -59,7 +59,10 @@ pub fn batch(
             }
         }
     }
-    let labels = indices.iter().map(|&i| u32::from(images.labels[i])).collect();
+    let labels = indices
+        .iter()
+        .map(|&i| u32::from(images.labels[i]))
+        .collect();
     Ok((
         Tensor::from_vec(pixels, (indices.len(), 1, h, w), device)?,
         labels,
@@ -98,14 +101,16 @@ mod tests {
             let shift = Some((1, Seed(1), step));
             let (x, _) = batch(&images, &[0], SCALE, shift, &Device::Cpu).unwrap();
             let x: Vec<f32> = x.flatten_all().unwrap().to_vec1().unwrap();
-            let found = (-1..=1).flat_map(|dy| (-1..=1).map(move |dx| (dy, dx))).find(|(dy, dx)| {
-                (0..30).all(|at| {
-                    let (y, x0) = (at / 6 - dy, at % 6 - dx);
-                    let inside = (0..5).contains(&y) && (0..6).contains(&x0);
-                    let expected = if inside { (y * 6 + x0 + 1) as f32 } else { 0.0 };
-                    (x[at as usize] - expected).abs() < 1e-3
-                })
-            });
+            let found = (-1..=1)
+                .flat_map(|dy| (-1..=1).map(move |dx| (dy, dx)))
+                .find(|(dy, dx)| {
+                    (0..30).all(|at| {
+                        let (y, x0) = (at / 6 - dy, at % 6 - dx);
+                        let inside = (0..5).contains(&y) && (0..6).contains(&x0);
+                        let expected = if inside { (y * 6 + x0 + 1) as f32 } else { 0.0 };
+                        (x[at as usize] - expected).abs() < 1e-3
+                    })
+                });
             seen.insert(found.expect("a shift by at most one pixel"));
         }
         assert_eq!(seen.len(), 9);

@@ -40,6 +40,15 @@ impl Network {
         device: &Device,
     ) -> Result<Self> {
         let store = Store::new(seed, DType::F32, device);
+        Self::in_store(architecture, budgets, init, store)
+    }
+
+    fn in_store(
+        architecture: &Architecture,
+        budgets: &Budgets,
+        init: Init,
+        store: Store,
+    ) -> Result<Self> {
         let model = architecture.build(Layers::regularised(store.root(), budgets, init))?;
         Ok(Self::new(architecture, model, &store))
     }
@@ -95,9 +104,15 @@ impl Network {
     /// [`Error::Model`] where its architecture is none of ours, or its tensors are not those of its
     /// architecture.
     pub fn from_file(file: &ModelFile, device: &Device) -> Result<Self> {
-        let architecture: Architecture = serde_json::from_str(&file.config).map_err(|e| {
-            Error::Model(format!("architecture `{}`: {e}", file.architecture))
-        })?;
+        let architecture: Architecture = serde_json::from_str(&file.config)
+            .map_err(|e| Error::Model(format!("architecture `{}`: {e}", file.architecture)))?;
+        if architecture.name() != file.architecture {
+            return Err(Error::Model(format!(
+                "it says `{}`, its configuration `{}`",
+                file.architecture,
+                architecture.name()
+            )));
+        }
         let layers = file.tensors.iter().filter_map(|t| {
             let keep = match &t.storage {
                 Storage::Plain => LayerKeep {
@@ -114,9 +129,11 @@ impl Network {
             Some((t.name.strip_suffix(".weight")?.to_string(), keep))
         });
         let budgets: Budgets = layers.collect();
-        // Every number is set below, so the seed plays no part.
-        let init = Init::VariancePreserving;
-        let this = Self::regularised(&architecture, &budgets, init, 0, device)?;
+        // Every number is set below, so the seed plays no part. What the configuration describes can't be larger than
+        // what the tensors are, which the reader has checked.
+        let store = Store::new(0, DType::F32, device).limited(file.weights());
+        let this = Self::in_store(&architecture, &budgets, Init::VariancePreserving, store)
+            .map_err(|e| Error::Model(e.to_string()))?;
         for p in &this.parameters {
             let t = file
                 .tensor(p.name())
@@ -126,6 +143,19 @@ impl Network {
                 let name = p.name();
                 return Err(Error::Model(format!(
                     "tensor `{name}` has shape {found:?} instead of {expected:?}"
+                )));
+            }
+            let same = match (&t.storage, p.form()) {
+                (Storage::Plain, Form::Plain) => true,
+                (Storage::Prefix { axes, order }, Form::Prefix { axes: a, order: o }) => {
+                    axes == a && order == o
+                }
+                _ => false,
+            };
+            if !same {
+                let name = p.name();
+                return Err(Error::Model(format!(
+                    "tensor `{name}` is stored in a form that its layer does not have"
                 )));
             }
             let values: Vec<f64> = t.values.to_f32().into_iter().map(f64::from).collect();

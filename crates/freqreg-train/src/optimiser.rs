@@ -65,14 +65,27 @@ impl Optimiser {
     /// # Errors
     /// A sentence on the first slot that does not fit.
     pub fn restore(&mut self, slots: Vec<Slot>, steps: u64) -> Result<(), String> {
-        let second = |n| if matches!(self.settings, Settings::Adam { .. }) { n } else { 0 };
+        let second = |n| {
+            if matches!(self.settings, Settings::Adam { .. }) {
+                n
+            } else {
+                0
+            }
+        };
         for (slot, p) in slots.iter().zip(&self.parameters) {
             if slot.first.len() != p.kept() || slot.second.len() != second(p.kept()) {
-                return Err(format!("the optimiser's state of `{}` has another length", p.name()));
+                return Err(format!(
+                    "the optimiser's state of `{}` has another length",
+                    p.name()
+                ));
             }
         }
         if slots.len() != self.parameters.len() {
-            return Err(format!("it has {} parameters, the network {}", slots.len(), self.parameters.len()));
+            return Err(format!(
+                "it has {} parameters, the network {}",
+                slots.len(),
+                self.parameters.len()
+            ));
         }
         self.slots = slots;
         self.steps = steps;

@@ -22,6 +22,9 @@ pub struct Report {
     pub title: String,
     /// Whether the run was cut short by `--quick`: its numbers are no result.
     pub quick: bool,
+    /// What the experiment was changed in on the command line, as `--epochs 3`; empty for the experiment as it stands.
+    #[serde(default)]
+    pub changes: Vec<String>,
     /// The seed of everything random.
     pub seed: u64,
     /// The data that were used.

@@ -14,12 +14,12 @@ use crate::{Error, Result, page};
 use candle_core::Device;
 use freqreg_data::{Dataset, Images};
 use freqreg_file::{Model as ModelFile, Storage, write_atomically};
-use freqreg_models::Budgets;
+use freqreg_models::{Architecture, Budgets};
 use freqreg_nn::{Form, Parameter};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// How an experiment is run.
@@ -32,6 +32,8 @@ pub struct Options<'a> {
     pub out: PathBuf,
     /// Whether to go on from the checkpoints in `out`.
     pub resume: bool,
+    /// What the experiment was changed in, as `--epochs 3`, for the report; empty for the experiment as it stands.
+    pub changes: Vec<String>,
     /// Whether the lengths of `[quick]` replace the real ones.
     pub quick: bool,
     /// Set from outside to make it save and stop.
@@ -63,50 +65,83 @@ pub fn device(name: &str) -> Result<Device> {
     Device::new_cuda(ordinal).map_err(|e| refuse(e.to_string()))
 }
 
-/// Gives every layer of `budgets` its share of `total` numbers, in proportion to what it has; the shares are
-/// rounded so that they add up to `total` exactly.
+/// Shares out `total` numbers among the layers of the regularised network, in proportion to the budgets that they have,
+/// so that the whole network stores exactly `total` numbers, its biases included. No layer gets more than its weights;
+/// what is over goes to the others.
 ///
 /// # Errors
-/// [`Error::Experiment`] where a layer would be left with none, or has no count to scale.
-pub fn scale_budgets(name: &str, budgets: &mut Budgets, total: usize) -> Result<()> {
-    let refuse = |reason: String| Error::Experiment {
-        name: name.into(),
-        reason,
-    };
-    let mut counts = Vec::new();
-    for (layer, keep) in budgets.iter() {
-        match keep.keep {
-            Some(k) => counts.push(k),
-            None => return Err(refuse(format!("a total budget is shared out by counts, but `{layer}` has none; give LAYER=COUNT"))),
+/// [`Error::Experiment`] where `total` is too small to leave each layer one number, or larger than the network.
+pub fn scale_budgets(experiment: &mut Experiment, total: usize) -> Result<()> {
+    let settings = &experiment.regularised;
+    let network = Network::regularised(
+        &settings.model,
+        &settings.budgets,
+        settings.init.into(),
+        0,
+        &Device::Cpu,
+    )?;
+    let (prefixes, plain): (Vec<_>, Vec<_>) = network
+        .parameters
+        .iter()
+        .partition(|p| matches!(p.form(), Form::Prefix { .. }));
+    let fixed: usize = plain.iter().map(|p| p.kept()).sum();
+    let most: usize = prefixes.iter().map(|p| p.weights()).sum();
+    let free = total.saturating_sub(fixed);
+    if free < prefixes.len() || free > most {
+        let (least, most) = (fixed + prefixes.len(), fixed + most);
+        return Err(Error::Experiment {
+            name: experiment.name.clone(),
+            reason: format!(
+                "a budget of {total} does not fit the network: it takes {least} to {most}"
+            ),
+        });
+    }
+    let wanted: Vec<usize> = prefixes.iter().map(|p| p.kept()).collect();
+    let sizes: Vec<usize> = prefixes.iter().map(|p| p.weights()).collect();
+    let shares = share_out(free, &wanted, &sizes);
+    for (p, share) in prefixes.iter().zip(shares) {
+        let layer = p.name().strip_suffix(".weight").unwrap_or(p.name());
+        if let Some(keep) = experiment.regularised.budgets.get_mut(layer) {
+            (keep.keep, keep.fraction) = (Some(share), None);
         }
-    }
-    if total < counts.len() {
-        return Err(refuse(format!(
-            "a budget of {total} is too small for {} layers: each needs one number at least",
-            counts.len()
-        )));
-    }
-    let sum: usize = counts.iter().sum();
-    let exact = |k: usize| k as f64 * total as f64 / sum as f64;
-    let mut shares: Vec<usize> = counts.iter().map(|&k| (exact(k) as usize).max(1)).collect();
-    // Largest remainders first; over-full shares (raised to one) give back from the largest.
-    let mut by_remainder: Vec<usize> = (0..counts.len()).collect();
-    by_remainder.sort_by(|&a, &b| exact(counts[b]).fract().total_cmp(&exact(counts[a]).fract()));
-    let mut turn = by_remainder.iter().cycle();
-    while shares.iter().sum::<usize>() < total {
-        if let Some(&i) = turn.next() {
-            shares[i] += 1;
-        }
-    }
-    while shares.iter().sum::<usize>() > total {
-        if let Some(largest) = shares.iter_mut().max() {
-            *largest -= 1;
-        }
-    }
-    for (keep, share) in budgets.values_mut().zip(shares) {
-        keep.keep = Some(share);
     }
     Ok(())
+}
+
+/// `total` in parts proportional to `wanted`, each from 1 to its size, adding up exactly. `total` must lie between the
+/// number of parts and the sum of the sizes.
+fn share_out(total: usize, wanted: &[usize], sizes: &[usize]) -> Vec<usize> {
+    let clamp = |x: f64, size: usize| (x as usize).clamp(1, size);
+    let at = |factor: f64| -> Vec<usize> {
+        let parts = wanted.iter().zip(sizes);
+        parts
+            .map(|(&w, &size)| clamp(w as f64 * factor, size))
+            .collect()
+    };
+    // The largest factor that does not give out too much, by bisection; then one more each until all is given.
+    let (mut low, mut high) = (0.0, total as f64 + 1.0);
+    for _ in 0..200 {
+        let middle = 0.5 * (low + high);
+        match at(middle).iter().sum::<usize>() <= total {
+            true => low = middle,
+            false => high = middle,
+        }
+    }
+    let mut shares = at(low);
+    let mut left = total.saturating_sub(shares.iter().sum());
+    while left > 0 {
+        let before = left;
+        for (share, &size) in shares.iter_mut().zip(sizes) {
+            if left > 0 && *share < size {
+                *share += 1;
+                left -= 1;
+            }
+        }
+        if left == before {
+            break;
+        }
+    }
+    shares
 }
 
 /// Runs the experiment on `data` and leaves its results in `options.out`: `report.json`, `report.html`,
@@ -130,21 +165,25 @@ pub fn reproduce(
     // Everything that can be refused is refused before the first step.
     let (regularised, ends) = run.build_regularised()?;
     let dense = Network::dense(&experiment.dense.model, options.seed, &options.device)?;
+    run.check("dense", &dense)?;
+    run.check("regularised", &regularised)?;
     run.prepare_folder()?;
     let mut log = run.open_log()?;
-    let mut failed = None;
+    let mut complete = true;
     let mut observe = |event: Event<'_>| {
-        if let Err(e) = write_log(&mut log, &event) {
-            failed.get_or_insert(e);
-        }
+        let written = write_log(&mut log, &event);
         observe(event);
+        if let Err(cause) = written
+            && std::mem::take(&mut complete)
+        {
+            observe(Event::Notice(&format!("log.jsonl is incomplete: {cause}")));
+        }
     };
 
     let dense_trained = run.train("dense", &dense, None, &mut observe)?;
     let regularised_trained = run.train("regularised", &regularised, Some(ends), &mut observe)?;
-    if let Some(cause) = failed {
-        return Err(run.io("write", run.path("log.jsonl"))(cause));
-    }
+    // From here on the folder's results change: no report may stand beside files that are not its own.
+    run.remove(&REPORTS)?;
     dense.to_file(false)?.write(run.path("dense.freq"))?;
     regularised.to_file(true)?.write(run.path("model.freq"))?;
     drop((dense, regularised));
@@ -159,6 +198,7 @@ pub fn reproduce(
         experiment: experiment.name.clone(),
         title: experiment.title.clone(),
         quick: options.quick,
+        changes: options.changes.clone(),
         seed: options.seed,
         data: DataReport {
             name: data.name.to_string(),
@@ -180,12 +220,18 @@ pub fn reproduce(
         seconds: Seconds {
             dense: dense_trained.seconds,
             regularised: regularised_trained.seconds,
-            total: clock.elapsed().as_secs_f64(),
+            total: clock.elapsed().as_secs_f64()
+                + dense_trained.seconds_before
+                + regularised_trained.seconds_before,
         },
     };
-    let json = serde_json::to_string_pretty(&report).map_err(|e| Error::Model(e.to_string()))?;
+    let json = serde_json::to_string_pretty(&report).map_err(|e| Error::Report {
+        path: run.path("report.json"),
+        reason: e.to_string(),
+    })?;
+    let html = page::render(&report, &pictures);
+    write_atomically(run.path("report.html"), html.as_bytes())?;
     write_atomically(run.path("report.json"), format!("{json}\n").as_bytes())?;
-    write_atomically(run.path("report.html"), page::render(&report, &pictures).as_bytes())?;
     Ok(report)
 }
 
@@ -198,6 +244,13 @@ struct Run<'a> {
     scale: Scale,
 }
 
+const PHASES: [&str; 2] = ["dense", "regularised"];
+const REPORTS: [&str; 2] = ["report.json", "report.html"];
+
+fn checkpoint_name(phase: &str) -> String {
+    format!("{phase}.checkpoint.safetensors")
+}
+
 /// The split does not follow the run's seed, so that runs of several seeds validate on the same images.
 const SPLIT_SEED: u64 = 0;
 
@@ -207,8 +260,22 @@ impl<'a> Run<'a> {
         data: &'a Dataset,
         options: &'a Options<'a>,
     ) -> Result<Self> {
-        // A sample is smaller than the set that the experiment was written for: a sixth of it validates then.
-        let held_out = experiment.data.validation.min(data.train.count / 6).max(1);
+        let mut held_out = experiment.data.validation;
+        if data.source.is_sample() {
+            // It is smaller than the set that the experiment was written for: a sixth of it validates at most.
+            held_out = held_out.min(data.train.count / 6);
+        }
+        let trainings = [&experiment.dense.training, &experiment.regularised.training];
+        let (side, most) = (data.train.height.min(data.train.width), data.train.count);
+        let shift = trainings.iter().map(|t| t.shift).max().unwrap_or(0);
+        if held_out >= most || shift >= side {
+            return Err(Error::Experiment {
+                name: experiment.name.clone(),
+                reason: format!(
+                    "it holds out {held_out} of {most} images and shifts them by up to {shift} of {side} pixels: nothing is left"
+                ),
+            });
+        }
         let (train, validation) = data.train.split(held_out, SPLIT_SEED)?;
         Ok(Run {
             experiment,
@@ -247,7 +314,10 @@ impl<'a> Run<'a> {
         let ends = small.parameters.iter().map(Parameter::kept).collect();
         let mut first = settings.budgets.clone();
         for p in &small.parameters {
-            let layer = p.name().strip_suffix(".weight").and_then(|l| first.get_mut(l));
+            let layer = p
+                .name()
+                .strip_suffix(".weight")
+                .and_then(|l| first.get_mut(l));
             if let (Some(keep), Form::Prefix { .. }) = (layer, p.form()) {
                 let start = settings.shrink.start.map_or(p.weights(), |factor| {
                     ((p.kept() as f64 * factor).round() as usize).min(p.weights())
@@ -265,17 +335,67 @@ impl<'a> Run<'a> {
         // A folder that can't be written to is found out now, not after the training.
         let probe = tempfile::NamedTempFile::new_in(out);
         probe.map_err(self.io("write", out.clone()))?;
-        if !self.options.resume {
-            for old in ["dense", "regularised"].map(|phase| self.checkpoint(phase)) {
-                match fs::remove_file(&old) {
-                    Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                        return Err(self.io("replace", old)(e));
-                    }
-                    _ => {}
+        if self.options.resume {
+            return Ok(());
+        }
+        // What an older run left would pass for this one's if this one failed.
+        self.remove(&REPORTS)?;
+        self.remove(&["model.freq", "model.safetensors", "dense.freq"])?;
+        self.remove(&PHASES.map(checkpoint_name).each_ref().map(String::as_str))
+    }
+
+    fn remove(&self, names: &[&str]) -> Result<()> {
+        for path in names.iter().map(|name| self.path(name)) {
+            match fs::remove_file(&path) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(self.io("replace", path)(e));
                 }
+                _ => {}
             }
         }
         Ok(())
+    }
+
+    /// Runs one image through a network that is about to be trained for minutes.
+    fn check(&self, phase: &str, network: &Network) -> Result<()> {
+        let refuse = |reason: String| Error::Experiment {
+            name: self.experiment.name.clone(),
+            reason: format!("{phase}.model: {reason}"),
+        };
+        let (h, w) = (self.train.height, self.train.width);
+        let input = Architecture::input(&network.architecture);
+        if input != [1, h, w] {
+            return Err(refuse(format!(
+                "it takes images of {input:?} (channels, height, width), {} has [1, {h}, {w}]",
+                self.data.name
+            )));
+        }
+        let labels = self.train.labels.iter().chain(&self.data.test.labels);
+        let needed = labels.copied().max().map_or(1, |l| usize::from(l) + 1);
+        let image = candle_core::Tensor::zeros(
+            (1, 1, h, w),
+            candle_core::DType::F32,
+            &self.options.device,
+        )?;
+        let classes = network.model.forward(&image)?.dim(1)?;
+        if !(needed..=256).contains(&classes) {
+            return Err(refuse(format!(
+                "it tells {classes} classes apart, {} has {needed} (and 256 are the most)",
+                self.data.name
+            )));
+        }
+        Ok(())
+    }
+
+    /// Whether the user has had enough; all of the training is saved by then.
+    fn check_stop(&self) -> Result<()> {
+        match self.options.stop.load(Ordering::Relaxed) {
+            false => Ok(()),
+            true => Err(Error::Stopped {
+                phase: "regularised",
+                step: 0,
+            }),
+        }
     }
 
     fn open_log(&self) -> Result<fs::File> {
@@ -291,7 +411,7 @@ impl<'a> Run<'a> {
     }
 
     fn checkpoint(&self, phase: &str) -> PathBuf {
-        self.path(&format!("{phase}.checkpoint.safetensors"))
+        self.path(&checkpoint_name(phase))
     }
 
     fn train(
@@ -304,16 +424,24 @@ impl<'a> Run<'a> {
         let e = self.experiment;
         let (training, settings) = match ends {
             None => (&e.dense.training, serde_json::to_string(&e.dense)),
-            Some(_) => (&e.regularised.training, serde_json::to_string(&e.regularised)),
+            Some(_) => (
+                &e.regularised.training,
+                serde_json::to_string(&e.regularised),
+            ),
         };
-        let settings = settings.map_err(|e| Error::Model(e.to_string()))?;
+        let settings = settings.map_err(|e| Error::Setting(e.to_string()))?;
         let identity = format!(
-            "{phase} {settings} {:?} seed {} on {} images of {} ({})",
+            "{phase} {settings} {:?} seed {} on {} images of {} ({}), {:?}",
             e.data,
             self.options.seed,
             self.train.count,
             self.data.name,
-            if self.data.source.is_sample() { "sample" } else { "full" },
+            if self.data.source.is_sample() {
+                "sample"
+            } else {
+                "full"
+            },
+            self.options.device.location(),
         );
         Trainer {
             phase,
@@ -338,6 +466,7 @@ impl<'a> Run<'a> {
         name: &str,
         history: Vec<crate::report::EpochReport>,
     ) -> Result<(NetworkReport, Pictures)> {
+        self.check_stop()?;
         let path = self.path(name);
         let file = ModelFile::read(&path)?;
         let file_bytes = fs::metadata(&path).map_err(self.io("read", path))?.len() as usize;
@@ -347,8 +476,9 @@ impl<'a> Run<'a> {
         let validation = evaluate(model, &self.validation, self.scale, device)?;
         let images = &self.data.test;
         let test = evaluate(model, images, self.scale, device)?;
-        let classes = 1 + images.labels.iter().chain(&test.answers).copied().max().unwrap_or(0);
-        let mut confusion = vec![vec![0; usize::from(classes)]; usize::from(classes)];
+        let labels = images.labels.iter().chain(&test.answers);
+        let classes = labels.copied().max().map_or(0, |l| usize::from(l) + 1);
+        let mut confusion = vec![vec![0; classes]; classes];
         for (&label, &answer) in images.labels.iter().zip(&test.answers) {
             confusion[usize::from(label)][usize::from(answer)] += 1;
         }
@@ -406,6 +536,7 @@ impl<'a> Run<'a> {
     fn cut_curve(&self, file: &ModelFile) -> Result<Vec<CutPoint>> {
         let mut points = Vec::new();
         for percent in (10..=100).rev().step_by(10) {
+            self.check_stop()?;
             let network = Network::from_file(file, &self.options.device)?;
             for p in &network.parameters {
                 if matches!(p.form(), Form::Prefix { .. }) {
@@ -431,12 +562,16 @@ fn spectra(file: &ModelFile) -> Result<Vec<Spectrum>> {
             continue;
         };
         let values = t.values.to_f32();
-        let prefix = order.prefix(axes, values.len()).map_err(freqreg_nn::Error::from)?;
+        let prefix = order
+            .prefix(axes, values.len())
+            .map_err(freqreg_nn::Error::from)?;
         all.push(Spectrum {
             name: t.name.clone(),
             axes: axes.clone(),
             bounds: prefix.bounds().to_vec(),
-            coefficients: (0..values.len()).map(|i| (prefix.index(i), values[i])).collect(),
+            coefficients: (0..values.len())
+                .map(|i| (prefix.index(i), values[i]))
+                .collect(),
         });
     }
     Ok(all)
@@ -478,5 +613,58 @@ pub fn read_report(path: &Path) -> Result<Report> {
         path: path.into(),
         cause,
     })?;
-    serde_json::from_str(&text).map_err(|e| Error::Model(format!("{}: {e}", path.display())))
+    serde_json::from_str(&text).map_err(|e| Error::Report {
+        path: path.into(),
+        reason: e.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_add_up_and_stay_within_their_sizes() {
+        let wanted = [96, 256, 280, 144];
+        let sizes = [200, 25_600, 401_408, 1_960];
+        assert_eq!(share_out(776, &wanted, &sizes), wanted);
+        for total in [4, 5, 100, 775, 777, 1_700, 5_000, 100_000, 429_167, 429_168] {
+            let shares = share_out(total, &wanted, &sizes);
+            assert_eq!(shares.iter().sum::<usize>(), total);
+            assert!(
+                shares
+                    .iter()
+                    .zip(&sizes)
+                    .all(|(&k, &n)| (1..=n).contains(&k)),
+                "{shares:?}"
+            );
+        }
+        let half = share_out(388, &wanted, &sizes);
+        assert!(
+            half.iter()
+                .zip(&wanted)
+                .all(|(&k, &w)| k.abs_diff(w / 2) <= 1),
+            "{half:?}"
+        );
+    }
+
+    #[test]
+    fn a_total_counts_the_biases() {
+        let mut paper = Experiment::find("lenet5-paper").unwrap();
+        scale_budgets(&mut paper, 600).unwrap();
+        let kept = paper.regularised.budgets.values().filter_map(|k| k.keep);
+        assert_eq!(kept.sum::<usize>(), 600 - 8);
+        for total in [0, 11, 429_177] {
+            let e = scale_budgets(&mut paper, total).unwrap_err().to_string();
+            assert!(e.contains("12 to 429176"), "{e}");
+        }
+    }
+
+    #[test]
+    fn devices_are_named_plainly() {
+        assert!(device("cpu").is_ok());
+        for name in ["tpu", "cuda:x", "", "cpu:0"] {
+            assert!(device(name).is_err(), "{name}");
+        }
+    }
 }

@@ -80,7 +80,7 @@ pub struct Trainer<'a> {
     pub checkpoint: &'a Path,
     /// Whether it goes on from there, if there is something.
     pub resume: bool,
-    /// What besides settings and seed determines it, so that only the same training goes on.
+    /// All that determines the training, settings and seed included: only the same one is gone on with.
     pub identity: String,
     /// Set from outside to make it save and stop.
     pub stop: &'a AtomicBool,
@@ -93,6 +93,8 @@ pub struct Trained {
     pub history: Vec<EpochReport>,
     /// Seconds that it took, those before an interruption included.
     pub seconds: f64,
+    /// Those of them that were spent before the interruption.
+    pub seconds_before: f64,
 }
 
 impl Trainer<'_> {
@@ -103,23 +105,36 @@ impl Trainer<'_> {
     /// state is saved), and whatever fails on the way.
     pub fn run(&self, network: &Network, observe: Observer<'_>) -> Result<Trained> {
         let training = self.training;
-        let batch_size = training.batch.min(self.images.count).max(1);
+        let batch_size = training.batch;
         // The last few images of an epoch's order that do not fill a batch wait for another epoch.
-        let per_epoch = (self.images.count / batch_size).max(1);
-        let steps = per_epoch * training.epochs;
+        let per_epoch = self.images.count.checked_div(batch_size).unwrap_or(0);
+        let steps = match per_epoch.checked_mul(training.epochs) {
+            Some(steps) if steps > 0 => steps,
+            _ => {
+                return Err(Error::Setting(format!(
+                    "{}: {} epochs of {} images in batches of {batch_size} can't be: a batch takes 1 image at least and all at most",
+                    self.phase, training.epochs, self.images.count
+                )));
+            }
+        };
         let schedules = self.schedules(network, steps);
         let seed = Seed(self.seed);
-        let mut optimiser =
-            Optimiser::new(training.optimiser.clone(), network.parameters.clone());
+        let mut optimiser = Optimiser::new(training.optimiser.clone(), network.parameters.clone());
         let saved = match self.resume {
             true => checkpoint::load(self.checkpoint, &self.identity, network, &mut optimiser)?,
             false => None,
         };
-        if let Some(progress) = &saved {
-            observe(Event::Resumed {
+        match &saved {
+            Some(progress) => observe(Event::Resumed {
                 phase: self.phase,
                 step: progress.step,
-            });
+            }),
+            None if self.resume => observe(Event::Notice(&format!(
+                "{}: there is no {}, so it starts from the beginning",
+                self.phase,
+                self.checkpoint.display()
+            ))),
+            None => {}
         }
         let mut progress = saved.unwrap_or_else(|| Progress::start(self.identity.clone()));
         let before = progress.seconds;
@@ -129,6 +144,11 @@ impl Trainer<'_> {
         while progress.step < steps {
             let (step, epoch) = (progress.step, progress.step / per_epoch);
             if self.stop.load(Ordering::Relaxed) {
+                for p in &network.parameters {
+                    if p.values()?.iter().any(|v| !v.is_finite()) {
+                        return Err(self.diverged(f64::NAN, step, epoch));
+                    }
+                }
                 progress.seconds = before + clock.elapsed().as_secs_f64();
                 checkpoint::save(self.checkpoint, network, &optimiser, &progress)?;
                 return Err(Error::Stopped {
@@ -152,13 +172,7 @@ impl Trainer<'_> {
             let loss = ops::cross_entropy(&logits, &labels, training.smoothing)?;
             let value = f64::from(loss.to_scalar::<f32>()?);
             if !value.is_finite() {
-                return Err(Error::Diverged {
-                    phase: self.phase,
-                    loss: value,
-                    step: step + 1,
-                    epoch: epoch + 1,
-                    checkpoint: self.checkpoint.exists().then(|| self.checkpoint.into()),
-                });
+                return Err(self.diverged(value, step, epoch));
             }
             let rate = training.rate.at(step, steps);
             optimiser.step(&loss.backward()?, rate)?;
@@ -185,6 +199,10 @@ impl Trainer<'_> {
             if progress.step % per_epoch == 0 {
                 let model = network.model.as_ref();
                 let v = evaluate(model, self.validation, self.scale, self.device)?;
+                // The last step of the epoch may have been the fatal one: its state must not replace a good one.
+                if !v.loss.is_finite() {
+                    return Err(self.diverged(v.loss, step, epoch));
+                }
                 let report = EpochReport {
                     epoch: epoch + 1,
                     step: progress.step,
@@ -216,7 +234,18 @@ impl Trainer<'_> {
         Ok(Trained {
             history: progress.history,
             seconds: progress.seconds,
+            seconds_before: before,
         })
+    }
+
+    fn diverged(&self, loss: f64, step: usize, epoch: usize) -> Error {
+        Error::Diverged {
+            phase: self.phase,
+            loss,
+            step: step + 1,
+            epoch: epoch + 1,
+            checkpoint: self.checkpoint.exists().then(|| self.checkpoint.into()),
+        }
     }
 
     /// For each parameter its schedule with the first and the last count; `None` where nothing shrinks.

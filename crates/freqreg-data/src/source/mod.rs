@@ -38,6 +38,24 @@ impl Source {
         }
     }
 
+    /// What a cache remembers of a source from which its files were fetched.
+    pub(crate) fn note(&self) -> String {
+        match self {
+            Self::Mirror(address) => format!("mirror {address}"),
+            other => other.id().to_owned(),
+        }
+    }
+
+    /// The source of a note; none for one that no fetch leaves.
+    pub(crate) fn recall(note: &str) -> Option<Self> {
+        match note.trim().split_once(' ') {
+            None if note.trim() == "npm" => Some(Self::Npm),
+            None if note.trim() == "debian" => Some(Self::Debian),
+            Some(("mirror", address)) => Some(Self::Mirror(address.to_owned())),
+            _ => None,
+        }
+    }
+
     /// Whether this is a sample and not the whole data set: results on it are not comparable with published ones.
     pub fn is_sample(&self) -> bool {
         matches!(self, Self::EmbeddedSample)
@@ -56,5 +74,26 @@ impl fmt::Display for Source {
                 f.write_str("the embedded sample (6,000 + 1,000 images, not the whole data set)")
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_brings_the_fetched_source_back_and_nothing_else() {
+        let fetched = [
+            Source::Npm,
+            Source::Debian,
+            Source::Mirror("https://example.org/mnist/".into()),
+        ];
+        for source in fetched {
+            assert_eq!(Source::recall(&source.note()), Some(source));
+        }
+        for other in [Source::EmbeddedSample, Source::Cache("x".into())] {
+            assert_eq!(Source::recall(&other.note()), None);
+        }
+        assert_eq!(Source::recall("nonsense and more"), None);
     }
 }

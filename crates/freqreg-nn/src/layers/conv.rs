@@ -26,14 +26,7 @@ pub fn conv2d(
     vb: impl Into<Builder>,
 ) -> Result<Conv2d> {
     let vb = vb.into();
-    let mut layer = conv2d_no_bias(
-        channels_in,
-        channels_out,
-        kernel,
-        config,
-        keep,
-        vb.clone(),
-    )?;
+    let mut layer = conv2d_no_bias(channels_in, channels_out, kernel, config, keep, vb.clone())?;
     let fan_in = channels_in / config.groups * kernel * kernel;
     layer.bias = Some(vb.uniform("bias", &[channels_out], fan_in)?);
     Ok(layer)
@@ -121,14 +114,8 @@ pub fn conv_transpose2d(
     vb: impl Into<Builder>,
 ) -> Result<ConvTranspose2d> {
     let vb = vb.into();
-    let mut layer = conv_transpose2d_no_bias(
-        channels_in,
-        channels_out,
-        kernel,
-        config,
-        keep,
-        vb.clone(),
-    )?;
+    let mut layer =
+        conv_transpose2d_no_bias(channels_in, channels_out, kernel, config, keep, vb.clone())?;
     let fan_in = channels_out * kernel * kernel;
     layer.bias = Some(vb.uniform("bias", &[channels_out], fan_in)?);
     Ok(layer)

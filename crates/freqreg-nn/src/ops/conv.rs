@@ -51,9 +51,6 @@ pub fn conv2d(
             per_group * shape.groups
         );
     }
-    if !x.device().is_cpu() {
-        return portable::conv2d(x, weight, bias, shape);
-    }
     let geometry = freqreg_kernels::Conv2d {
         batch,
         channels_in,
@@ -67,7 +64,11 @@ pub fn conv2d(
         groups: shape.groups,
     };
     let geometry = geometry.validated().map_err(candle_core::Error::wrap)?;
-    affine::apply(geometry, x, weight, bias)
+    if x.device().is_cpu() {
+        affine::apply(geometry, x, weight, bias)
+    } else {
+        portable::conv2d(x, weight, bias, shape)
+    }
 }
 
 /// Transposed 2-D convolution of x `[n, cin, h, w]` with weight `[cin, cout / groups, kh, kw]` and bias
@@ -90,9 +91,6 @@ pub fn conv_transpose2d(
             weight.dims()
         );
     }
-    if !x.device().is_cpu() {
-        return portable::conv_transpose2d(x, weight, bias, shape);
-    }
     let geometry = freqreg_kernels::ConvTranspose2d {
         batch,
         channels_in,
@@ -107,5 +105,9 @@ pub fn conv_transpose2d(
         groups: shape.groups,
     };
     let geometry = geometry.validated().map_err(candle_core::Error::wrap)?;
-    affine::apply(geometry, x, weight, bias)
+    if x.device().is_cpu() {
+        affine::apply(geometry, x, weight, bias)
+    } else {
+        portable::conv_transpose2d(x, weight, bias, shape)
+    }
 }

@@ -121,7 +121,10 @@ pub(crate) fn run_plain<const N: usize, K: Kernel<N>>(
     kernel: &K,
     inputs: [&Tensor; N],
 ) -> Result<Tensor> {
-    let held: Vec<Tensor> = inputs.iter().map(|t| t.contiguous()).collect::<Result<_>>()?;
+    let held: Vec<Tensor> = inputs
+        .iter()
+        .map(|t| t.contiguous())
+        .collect::<Result<_>>()?;
     let guards: Vec<_> = held.iter().map(|t| t.storage_and_layout()).collect();
     let mut views = Vec::with_capacity(N);
     for (storage, layout) in &guards {

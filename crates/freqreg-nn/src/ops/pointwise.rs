@@ -68,10 +68,19 @@ pub fn cross_entropy(logits: &Tensor, targets: &[u32], smoothing: f64) -> Result
             targets.len()
         );
     }
+    if n == 0 || classes == 0 || !(0.0..=1.0).contains(&smoothing) {
+        bail!(
+            "cross_entropy: needs rows, classes and a smoothing of 0 to 1, found logits {:?} and {smoothing}",
+            logits.dims()
+        );
+    }
     let mut p = vec![smoothing / classes as f64; n * classes];
     for (row, &t) in p.chunks_exact_mut(classes).zip(targets) {
         let Some(hit) = row.get_mut(t as usize) else {
-            bail!("cross_entropy: target {t}, but there are {classes} classes (0 to {})", classes - 1)
+            bail!(
+                "cross_entropy: target {t}, but there are {classes} classes (0 to {})",
+                classes - 1
+            )
         };
         *hit += 1.0 - smoothing;
     }

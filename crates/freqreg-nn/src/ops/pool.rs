@@ -11,10 +11,10 @@ use freqreg_kernels::Pool2d;
 /// # Errors
 /// A window that does not fit the input at all, with the sizes.
 pub fn max_pool2d(x: &Tensor, kernel: [usize; 2], stride: [usize; 2]) -> Result<Tensor> {
+    let (geometry, shape) = geometry(x, kernel, stride)?;
     if !x.device().is_cpu() {
         return portable::max_pool2d(x, kernel, stride);
     }
-    let (geometry, shape) = geometry(x, kernel, stride)?;
     run1(Pool::<true>(geometry, shape), [x])
 }
 
@@ -23,10 +23,10 @@ pub fn max_pool2d(x: &Tensor, kernel: [usize; 2], stride: [usize; 2]) -> Result<
 /// # Errors
 /// A window that does not fit the input at all, with the sizes.
 pub fn avg_pool2d(x: &Tensor, kernel: [usize; 2], stride: [usize; 2]) -> Result<Tensor> {
+    let (geometry, shape) = geometry(x, kernel, stride)?;
     if !x.device().is_cpu() {
         return portable::avg_pool2d(x, kernel, stride);
     }
-    let (geometry, shape) = geometry(x, kernel, stride)?;
     run1(Pool::<false>(geometry, shape), [x])
 }
 

@@ -84,12 +84,9 @@ pub fn conv_transpose2d(
         .contiguous()?;
     let flipped: Vec<u32> = (0..(kh * kw) as u32).rev().collect();
     let flipped = Tensor::from_vec(flipped, kh * kw, x.device())?;
-    let w = w.index_select(&flipped, 3)?.reshape((
-        groups * per_group,
-        channels_in / groups,
-        kh,
-        kw,
-    ))?;
+    let w =
+        w.index_select(&flipped, 3)?
+            .reshape((groups * per_group, channels_in / groups, kh, kw))?;
     let mut spread = x.clone();
     for (axis, k) in [(0, kh), (1, kw)] {
         let reach = shape.dilation[axis] * (k - 1);
@@ -99,8 +96,11 @@ pub fn conv_transpose2d(
                 shape.padding[axis]
             )
         };
-        spread = dilate(&spread, axis + 2, shape.stride[axis])?
-            .pad_with_zeros(axis + 2, edge, edge + shape.output_padding[axis])?;
+        spread = dilate(&spread, axis + 2, shape.stride[axis])?.pad_with_zeros(
+            axis + 2,
+            edge,
+            edge + shape.output_padding[axis],
+        )?;
     }
     let plain = Conv2dShape {
         stride: [1, 1],
@@ -178,7 +178,10 @@ fn windows(x: &Tensor, kernel: [usize; 2], stride: [usize; 2]) -> Result<Vec<Ten
     if kernel[0] > h || kernel[1] > w {
         bail!("pool: the window {kernel:?} does not fit an input of {h} x {w}");
     }
-    let (oh, ow) = ((h - kernel[0]) / stride[0] + 1, (w - kernel[1]) / stride[1] + 1);
+    let (oh, ow) = (
+        (h - kernel[0]) / stride[0] + 1,
+        (w - kernel[1]) / stride[1] + 1,
+    );
     let mut taps = Vec::with_capacity(kernel[0] * kernel[1]);
     for a in 0..kernel[0] {
         let rows = strided(x, 2, a, oh, stride[0])?;
@@ -207,8 +210,12 @@ fn dilate(x: &Tensor, axis: usize, step: usize) -> Result<Tensor> {
     let n = x.dim(axis)?;
     let mut shape = x.dims().to_vec();
     shape.insert(axis + 1, 1);
-    let wide = x.reshape(shape.as_slice())?.pad_with_zeros(axis + 1, 0, step - 1)?;
+    let wide = x
+        .reshape(shape.as_slice())?
+        .pad_with_zeros(axis + 1, 0, step - 1)?;
     shape.remove(axis + 1);
     shape[axis] = n * step;
-    wide.reshape(shape)?.narrow(axis, 0, (n - 1) * step + 1)?.contiguous()
+    wide.reshape(shape)?
+        .narrow(axis, 0, (n - 1) * step + 1)?
+        .contiguous()
 }

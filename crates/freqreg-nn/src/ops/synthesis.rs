@@ -80,13 +80,20 @@ impl Synthesis {
             }
         };
         let volume: usize = factors.bounds.iter().product();
-        let mut t = Tensor::zeros(volume, coefficients.dtype(), coefficients.device())?
-            .index_add(&factors.positions, coefficients, 0)?;
+        let mut t = Tensor::zeros(volume, coefficients.dtype(), coefficients.device())?.index_add(
+            &factors.positions,
+            coefficients,
+            0,
+        )?;
         // Each turn expands the first axis of [bound, rest] and moves it to the end, so that after all turns
         // the axes stand in their old order.
         for (bound, basis) in factors.bounds.iter().zip(&factors.bases) {
             let rest = t.elem_count() / bound;
-            t = t.reshape((*bound, rest))?.t()?.contiguous()?.matmul(basis)?;
+            t = t
+                .reshape((*bound, rest))?
+                .t()?
+                .contiguous()?
+                .matmul(basis)?;
         }
         t.reshape(self.shape.clone())
     }
@@ -144,7 +151,9 @@ macro_rules! plan_of {
             fn plan(any: &AnyPlan) -> CandleResult<&Plan<Self>> {
                 match any {
                     AnyPlan::$variant(p) => Ok(p),
-                    _ => bail!("the coefficients changed their float type after the layer was built"),
+                    _ => {
+                        bail!("the coefficients changed their float type after the layer was built")
+                    }
                 }
             }
         }
@@ -162,7 +171,9 @@ impl Kernel<1> for Synthesize {
         self.0.shape.clone()
     }
     fn run<T: Element>(&self, [coefficients]: [&[T]; 1]) -> CandleResult<Vec<T>> {
-        T::plan(&self.0.plan)?.synthesize(coefficients).map_err(wrap)
+        T::plan(&self.0.plan)?
+            .synthesize(coefficients)
+            .map_err(wrap)
     }
 }
 

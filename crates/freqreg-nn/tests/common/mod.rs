@@ -46,7 +46,11 @@ pub fn check_gradients(inputs: &[Var], f: impl Fn(&[Var]) -> Result<Tensor>) {
     let loss = |inputs: &[Var]| probe(&f(inputs).unwrap()).unwrap();
     let grads = loss(inputs).backward().unwrap();
     for (i, input) in inputs.iter().enumerate() {
-        let exact = values(grads.get(input).unwrap_or_else(|| panic!("no gradient of input {i}")));
+        let exact = values(
+            grads
+                .get(input)
+                .unwrap_or_else(|| panic!("no gradient of input {i}")),
+        );
         let at = values(input);
         let set = |x: &[f64]| {
             let t = Tensor::from_slice(x, input.shape(), &Device::Cpu).unwrap();

@@ -133,6 +133,7 @@ fn report() -> Report {
         experiment: "lenet5".into(),
         title: "LeNet5 on MNIST".into(),
         quick: false,
+        changes: Vec::new(),
         seed: 1,
         data: DataReport {
             name: "mnist".into(),
