@@ -196,7 +196,7 @@ impl Trainer<'_> {
                 accuracy,
                 kept: network.kept(),
             });
-            if progress.step % per_epoch == 0 {
+            if progress.step.is_multiple_of(per_epoch) {
                 let model = network.model.as_ref();
                 let v = evaluate(model, self.validation, self.scale, self.device)?;
                 // The last step of the epoch may have been the fatal one: its state must not replace a good one.

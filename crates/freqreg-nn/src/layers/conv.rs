@@ -46,7 +46,7 @@ pub fn conv2d_no_bias(
 ) -> Result<Conv2d> {
     let vb = vb.into();
     let groups = config.groups;
-    if groups == 0 || channels_in % groups != 0 || channels_out % groups != 0 {
+    if groups == 0 || !channels_in.is_multiple_of(groups) || !channels_out.is_multiple_of(groups) {
         return Err(Error::Config {
             name: vb.path().into(),
             reason: format!(

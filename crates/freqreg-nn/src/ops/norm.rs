@@ -31,7 +31,7 @@ pub fn normalize_groups(x: &Tensor, groups: usize, eps: f64) -> Result<Tensor> {
         bail!("normalize_groups: needs [n, c, ..], found a scalar")
     };
     let channels = rest.first().copied().unwrap_or(1);
-    if groups == 0 || channels % groups != 0 {
+    if groups == 0 || !channels.is_multiple_of(groups) {
         bail!(
             "normalize_groups: {groups} groups do not divide the {channels} channels of shape {:?}",
             x.dims()
