@@ -2,8 +2,9 @@
 
 use crate::progress::Progress;
 use crate::{Failure, table};
+use freqreg_train::budget::scale_budgets;
 use freqreg_train::experiment::Experiment;
-use freqreg_train::reproduce::{Options, device, reproduce, scale_budgets};
+use freqreg_train::reproduce::{Options, device, reproduce};
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
