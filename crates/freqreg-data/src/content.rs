@@ -9,11 +9,14 @@ use sha2::{Digest, Sha256};
 
 use crate::{Error, Result};
 
-/// What a file must be, uncompressed.
+/// What a file must be.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pin {
-    /// Its published name, without `.gz`.
+    /// Its name, where it is published as `.gz` without that.
     pub(crate) file: &'static str,
+    /// Whether it is published as `.gz`: the length and hash are those of the content. Else they are those of the file
+    /// as it is.
+    pub(crate) gz: bool,
     /// Its length.
     pub(crate) bytes: u64,
     /// Its SHA-256 in hex.
@@ -37,6 +40,19 @@ impl Pin {
     /// As [`read`](Self::read), from gzip.
     pub(crate) fn read_gz(&self, place: &str, reader: impl Read) -> Result<Vec<u8>> {
         self.read(place, GzDecoder::new(reader))
+    }
+
+    /// As [`read`](Self::read) or [`read_gz`](Self::read_gz), from a file in the form in which it is published.
+    pub(crate) fn read_published(&self, place: &str, reader: impl Read) -> Result<Vec<u8>> {
+        match self.gz {
+            true => self.read_gz(place, reader),
+            false => self.read(place, reader),
+        }
+    }
+
+    /// The name in which the file is published.
+    pub(crate) fn published(&self) -> String {
+        format!("{}{}", self.file, if self.gz { ".gz" } else { "" })
     }
 
     /// Reads the file in `folder`, plain or, where that is not there, as `.gz`.
@@ -107,6 +123,7 @@ mod tests {
 
     const HELLO: Pin = Pin {
         file: "hello",
+        gz: true,
         bytes: 5,
         sha256: "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824",
     };

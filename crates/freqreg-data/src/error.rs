@@ -1,4 +1,4 @@
-//! What can go wrong between a data set's name and its images. Every message is complete in itself.
+//! What can go wrong between a data set's name, or a folder of pictures, and its images. Every message is complete in itself.
 
 use std::io;
 
@@ -12,7 +12,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// No data set has this name.
-    #[error("no data set is called `{found}`; there are mnist and fashion-mnist")]
+    #[error(
+        "no data set is called `{found}`; there are {}",
+        DatasetName::ALL.map(DatasetName::word).join(", ")
+    )]
     UnknownName {
         /// The word given.
         found: String,
@@ -58,9 +61,9 @@ pub enum Error {
         /// Length of the published file.
         expected_bytes: u64,
     },
-    /// A file is no IDX file, or not one of the kind wanted.
+    /// A file is not of its format, or not of the kind wanted.
     #[error("{file}: the {what} is {found}, expected {expected}")]
-    Idx {
+    Format {
         /// The path or address.
         file: String,
         /// The field at fault.
@@ -71,7 +74,9 @@ pub enum Error {
         found: u64,
     },
     /// The parts of [`Images`](crate::Images) do not fit together.
-    #[error("{found} {what} for images of {height} x {width} pixels, expected {expected}")]
+    #[error(
+        "{found} {what} for images of {channels} x {height} x {width} (channels, height, width), expected {expected}"
+    )]
     Images {
         /// What there are too few or too many of.
         what: &'static str,
@@ -79,10 +84,82 @@ pub enum Error {
         expected: usize,
         /// How many there are.
         found: usize,
+        /// Values a pixel has.
+        channels: usize,
         /// Pixels from top to bottom.
         height: usize,
         /// Pixels from left to right.
         width: usize,
+    },
+    /// A mask holds something else than 0 and 1.
+    #[error("the mask of image {index} holds {found}, expected 0 (background) or 1 (foreground)")]
+    MaskValue {
+        /// The image.
+        index: usize,
+        /// The value.
+        found: u8,
+    },
+    /// Images cannot be padded to a size.
+    #[error(
+        "images of {} x {} pixels (height, width) cannot be padded to {} x {}: padding only adds",
+        from.0, from.1, to.0, to.1
+    )]
+    Padded {
+        /// Height and width of the images.
+        from: (usize, usize),
+        /// Height and width asked for.
+        to: (usize, usize),
+    },
+    /// Images cannot be given a number of channels.
+    #[error(
+        "images of {found} channels cannot be given {wanted}: only grey images (1 channel) are repeated"
+    )]
+    Colour {
+        /// Channels of the images.
+        found: usize,
+        /// Channels asked for.
+        wanted: usize,
+    },
+    /// A set cannot be generated.
+    #[error("no garments can be generated: {fault}")]
+    Garments {
+        /// What is wrong with what was asked for.
+        fault: String,
+    },
+    /// A picture cannot be used: it is of a kind not read here, broken or cut off.
+    #[error("{file}: {fault}; {remedy}")]
+    Picture {
+        /// The path.
+        file: String,
+        /// What is wrong.
+        fault: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// A folder does not hold what it should.
+    #[error("{folder}: {fault}; {remedy}")]
+    Folder {
+        /// The path of the folder.
+        folder: String,
+        /// What is wrong, with the name of the file at fault.
+        fault: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// A picture or mask has not the size of the picture that it belongs to.
+    #[error(
+        "{file} has {} x {} pixels (height, width), expected {} x {} as {as_in} has; scale one of them",
+        found.0, found.1, expected.0, expected.1
+    )]
+    Size {
+        /// The path of the file at fault.
+        file: String,
+        /// Its height and width.
+        found: (usize, usize),
+        /// The height and width it should have.
+        expected: (usize, usize),
+        /// The path of the file that has them.
+        as_in: String,
     },
     /// An image was asked for that is not there.
     #[error("image {index} was asked for, and there are {count}")]

@@ -9,12 +9,12 @@ const LABELS_MAGIC: u32 = 0x0801;
 /// Reads a file of images and its file of labels, both uncompressed. `files` are their names, for errors.
 ///
 /// # Errors
-/// [`Error::Idx`] where a magic number, an axis, the length of a file or a label is wrong, or the files hold different
+/// [`Error::Format`] where a magic number, an axis, the length of a file or a label is wrong, or the files hold different
 /// numbers of images and labels. Nothing is allocated before the length has been checked.
 pub fn parse(files: [&str; 2], images: &[u8], labels: &[u8]) -> Result<Images> {
     let ([count, height, width], pixels) = body(files[0], images, IMAGES_MAGIC)?;
     let ([label_count], labels) = body(files[1], labels, LABELS_MAGIC)?;
-    let fault = |what, expected: String, found| Error::Idx {
+    let fault = |what, expected: String, found| Error::Format {
         file: files[1].to_owned(),
         what,
         expected,
@@ -40,9 +40,18 @@ pub fn parse(files: [&str; 2], images: &[u8], labels: &[u8]) -> Result<Images> {
 /// The file of images and the file of labels that [`parse`] reads.
 ///
 /// # Errors
-/// [`Error::Idx`] where an axis exceeds 32 bits, [`Error::Images`] where the fields of `images` do not fit together.
+/// [`Error::Format`] where an axis exceeds 32 bits, or the images have colours or masks, for which the format of the
+/// published files has no place; [`Error::Images`] where the fields of `images` do not fit together.
 pub fn write(images: &Images) -> Result<[Vec<u8>; 2]> {
     images.check()?;
+    if images.channels != 1 || images.masked() {
+        return Err(Error::Format {
+            file: "a new IDX file".to_owned(),
+            what: "number of channels (a mask counts as one)",
+            expected: "1 and no mask".to_owned(),
+            found: images.channels as u64 + u64::from(images.masked()),
+        });
+    }
     let pixels = file(
         IMAGES_MAGIC,
         &[images.count, images.height, images.width],
@@ -58,7 +67,7 @@ fn body<'a, const AXES: usize>(
     bytes: &'a [u8],
     magic: u32,
 ) -> Result<([usize; AXES], &'a [u8])> {
-    let fault = |what, expected: String, found: usize| Error::Idx {
+    let fault = |what, expected: String, found: usize| Error::Format {
         file: file.to_owned(),
         what,
         expected,
@@ -74,7 +83,7 @@ fn body<'a, const AXES: usize>(
     }
     let number = |i: usize| u32::from_be_bytes(numbers[i]);
     if number(0) != magic {
-        return Err(Error::Idx {
+        return Err(Error::Format {
             file: file.to_owned(),
             what: "magic number",
             expected: magic.to_string(),
@@ -101,7 +110,7 @@ fn body<'a, const AXES: usize>(
 fn file(magic: u32, axes: &[usize], content: &[u8]) -> Result<Vec<u8>> {
     let mut out = magic.to_be_bytes().to_vec();
     for &axis in axes {
-        let axis = u32::try_from(axis).map_err(|_| Error::Idx {
+        let axis = u32::try_from(axis).map_err(|_| Error::Format {
             file: "a new IDX file".to_owned(),
             what: "length of an axis",
             expected: "below 2^32".to_owned(),

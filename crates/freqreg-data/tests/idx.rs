@@ -16,7 +16,7 @@ fn parse(images: &[u8], labels: &[u8]) -> Result<Images, Error> {
 /// The fault of a file: its name, the field at fault and the value found.
 fn fault(result: Result<Images, Error>) -> (String, &'static str, u64) {
     match result {
-        Err(Error::Idx {
+        Err(Error::Format {
             file, what, found, ..
         }) => (file, what, found),
         other => panic!("{other:?}"),

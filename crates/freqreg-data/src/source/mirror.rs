@@ -7,17 +7,20 @@ use ureq::Agent;
 use crate::content::Pin;
 use crate::{DatasetName, Error, Result};
 
-/// The folders in which the files lie as `.gz`, tried in this order.
-pub(crate) fn addresses(name: DatasetName) -> [&'static str; 2] {
+/// The folders in which the files lie in their published form, tried in this order.
+pub(crate) fn addresses(name: DatasetName) -> &'static [&'static str] {
     match name {
-        DatasetName::Mnist => [
+        DatasetName::Mnist => &[
             "https://ossci-datasets.s3.amazonaws.com/mnist/",
             "https://storage.googleapis.com/cvdf-datasets/mnist/",
         ],
-        DatasetName::FashionMnist => [
+        DatasetName::FashionMnist => &[
             "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
             "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
         ],
+        DatasetName::Cifar10 => &["https://www.cs.toronto.edu/~kriz/"],
+        // Made here, and not to be passed on.
+        DatasetName::Garments | DatasetName::Carvana => &[],
     }
 }
 
@@ -35,7 +38,7 @@ pub(crate) fn client() -> Agent {
 
 /// Fetches one file. Errors name the file alone: whoever asks knows the address.
 pub(crate) fn fetch(client: &Agent, address: &str, pin: &Pin) -> Result<Vec<u8>> {
-    let file = format!("{}.gz", pin.file);
+    let file = pin.published();
     let io = |e: ureq::Error| Error::Io {
         file: file.clone(),
         cause: e.into_io(),
@@ -47,7 +50,7 @@ pub(crate) fn fetch(client: &Agent, address: &str, pin: &Pin) -> Result<Vec<u8>>
         .with_config()
         .limit(pin.bytes + 4096)
         .reader();
-    pin.read_gz(&file, body)
+    pin.read_published(&file, body)
 }
 
 #[cfg(test)]

@@ -3,10 +3,11 @@
 //! `examples/make_sample.rs` makes it from the full files, by a rule written there.
 
 use crate::Result;
-use crate::name::{Pins, pins};
+use crate::content::Pin;
+use crate::name::idx_pins;
 
 /// What the embedded files are, uncompressed.
-pub(crate) const PINS: Pins = pins(
+pub(crate) const PINS: [Pin; 4] = idx_pins(
     [6_000, 1_000],
     [
         "19364042872a72275649230f48b0d42f0ded2eaefb83d57b638e1b2694146d41",
