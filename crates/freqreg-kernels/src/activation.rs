@@ -11,6 +11,11 @@ use crate::simd::vectorized;
 /// If the lengths differ.
 pub fn relu<T: Real>(x: &[T], y: &mut [T]) -> Result<()> {
     length("output", y, x.len())?;
+    T::relu(x, y);
+    Ok(())
+}
+
+pub(crate) fn forward<T: Real>(x: &[T], y: &mut [T]) {
     for_each_chunk(y, CHUNK, x.len(), |i, y| {
         let x = &x[i * CHUNK..][..y.len()];
         vectorized(
@@ -22,7 +27,6 @@ pub fn relu<T: Real>(x: &[T], y: &mut [T]) -> Result<()> {
             },
         );
     });
-    Ok(())
 }
 
 /// Writes the gradient with respect to the input to `grad_x`: `grad_y` where the output `y` is positive, else 0 (also at 0).
@@ -32,6 +36,11 @@ pub fn relu<T: Real>(x: &[T], y: &mut [T]) -> Result<()> {
 pub fn relu_backward<T: Real>(y: &[T], grad_y: &[T], grad_x: &mut [T]) -> Result<()> {
     length("output gradient", grad_y, y.len())?;
     length("input gradient", grad_x, y.len())?;
+    T::relu_backward(y, grad_y, grad_x);
+    Ok(())
+}
+
+pub(crate) fn backward<T: Real>(y: &[T], grad_y: &[T], grad_x: &mut [T]) {
     for_each_chunk(grad_x, CHUNK, y.len(), |i, grad_x| {
         let (y, grad_y) = (
             &y[i * CHUNK..][..grad_x.len()],
@@ -47,5 +56,4 @@ pub fn relu_backward<T: Real>(y: &[T], grad_y: &[T], grad_x: &mut [T]) -> Result
             },
         );
     });
-    Ok(())
 }

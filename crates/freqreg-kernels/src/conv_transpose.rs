@@ -2,6 +2,7 @@
 
 use crate::conv::{Conv2d, Plan};
 use crate::error::{Error, Result, at_least_one, count, length};
+use crate::parallel::for_each_chunk;
 use crate::real::Real;
 
 /// Shape of a two-dimensional transposed convolution.
@@ -140,14 +141,9 @@ impl ConvTranspose2d {
         if let Some(bias) = bias {
             length("bias", bias, self.channels_out)?;
         }
-        adjoint.grad_input(w, x, y);
+        T::conv_grad_input(&adjoint, w, x, y);
         if let Some(bias) = bias {
-            let plane = adjoint.geometry.input_plane();
-            let work = y.len();
-            crate::parallel::for_each_chunk(y, plane, work, |i, plane| {
-                let b = bias[i % self.channels_out];
-                plane.iter_mut().for_each(|v| *v += b);
-            });
+            T::add_bias(y, adjoint.geometry.input_plane(), bias);
         }
         Ok(())
     }
@@ -161,7 +157,7 @@ impl ConvTranspose2d {
         length("weight", w, adjoint.weight_len())?;
         length("output gradient", grad_y, adjoint.input_len())?;
         length("input gradient", grad_x, adjoint.output_len())?;
-        adjoint.forward(grad_y, w, None, grad_x);
+        T::conv_forward(&adjoint, grad_y, w, None, grad_x);
         Ok(())
     }
 
@@ -174,7 +170,7 @@ impl ConvTranspose2d {
         length("input", x, adjoint.output_len())?;
         length("output gradient", grad_y, adjoint.input_len())?;
         length("weight gradient", grad_w, adjoint.weight_len())?;
-        adjoint.grad_weight(grad_y, x, grad_w);
+        T::conv_grad_weight(&adjoint, grad_y, x, grad_w);
         Ok(())
     }
 
@@ -186,7 +182,7 @@ impl ConvTranspose2d {
         let adjoint = self.adjoint()?;
         length("output gradient", grad_y, adjoint.input_len())?;
         length("bias gradient", grad_b, self.channels_out)?;
-        crate::linear::sum_outer_inner(grad_y, adjoint.geometry.input_plane(), grad_b);
+        T::sum_outer_inner(grad_y, adjoint.geometry.input_plane(), grad_b);
         Ok(())
     }
 
@@ -244,4 +240,13 @@ impl ConvTranspose2d {
         plan.geometry.output = [self.height, self.width];
         Ok(plan)
     }
+}
+
+/// Adds `bias[c]` to every plane of channel `c`.
+pub(crate) fn add_bias<T: Real>(y: &mut [T], plane: usize, bias: &[T]) {
+    let work = y.len();
+    for_each_chunk(y, plane, work, |i, plane| {
+        let b = bias[i % bias.len()];
+        plane.iter_mut().for_each(|v| *v += b);
+    });
 }

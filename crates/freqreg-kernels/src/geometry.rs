@@ -6,7 +6,7 @@ use crate::error::{Error, Result, at_least_one, count};
 
 /// A window that slides over a plane of `input` = [height, width].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Geometry {
+pub struct Geometry {
     pub(crate) input: [usize; 2],
     pub(crate) output: [usize; 2],
     pub(crate) kernel: [usize; 2],

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod activation;
+mod compiled;
 mod conv;
 mod conv_transpose;
 mod error;

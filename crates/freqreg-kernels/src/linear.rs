@@ -158,7 +158,7 @@ impl Linear {
         self.validated()?;
         length("output gradient", grad_y, self.output_len())?;
         length("bias gradient", grad_b, self.features_out)?;
-        sum_outer_inner(grad_y, 1, grad_b);
+        T::sum_outer_inner(grad_y, 1, grad_b);
         Ok(())
     }
 }

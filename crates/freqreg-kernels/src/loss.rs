@@ -25,6 +25,15 @@ pub fn softmax_cross_entropy<T: Real>(
     label_smoothing: f64,
 ) -> Result<f64> {
     check(logits, targets, classes, label_smoothing)?;
+    Ok(T::cross_entropy(logits, targets, classes, label_smoothing))
+}
+
+pub(crate) fn forward<T: Real>(
+    logits: &[T],
+    targets: &[u32],
+    classes: usize,
+    label_smoothing: f64,
+) -> f64 {
     let mut total = 0.0;
     for (row, &target) in logits.chunks_exact(classes).zip(targets) {
         let max = maximum(row);
@@ -40,7 +49,7 @@ pub fn softmax_cross_entropy<T: Real>(
             own
         };
     }
-    Ok(total / targets.len() as f64)
+    total / targets.len() as f64
 }
 
 /// Writes the gradient of `scale` times [`softmax_cross_entropy`] with respect to the logits,
@@ -58,6 +67,25 @@ pub fn softmax_cross_entropy_backward<T: Real>(
 ) -> Result<()> {
     check(logits, targets, classes, label_smoothing)?;
     length("logit gradient", grad_logits, logits.len())?;
+    T::cross_entropy_backward(
+        logits,
+        targets,
+        classes,
+        label_smoothing,
+        scale,
+        grad_logits,
+    );
+    Ok(())
+}
+
+pub(crate) fn backward<T: Real>(
+    logits: &[T],
+    targets: &[u32],
+    classes: usize,
+    label_smoothing: f64,
+    scale: f64,
+    grad_logits: &mut [T],
+) {
     let factor = scale / targets.len() as f64;
     let (off, on) = (label_smoothing / classes as f64, 1.0 - label_smoothing);
     // An exponential costs about as much as sixteen multiply-adds.
@@ -71,7 +99,6 @@ pub fn softmax_cross_entropy_backward<T: Real>(
             *g = T::narrow(((v.widen() - max).exp() / total - goal) * factor);
         }
     });
-    Ok(())
 }
 
 fn maximum<T: Real>(row: &[T]) -> f64 {

@@ -140,14 +140,14 @@ pub fn matmul<T: Real>(c: MatMut<'_, T>, a: Mat<'_, T>, b: Mat<'_, T>, accumulat
     // The right operand is packed. Where that means transposing it, the transposed product may have less to transpose.
     let (rows, depth, columns) = (a.rows, a.columns, b.columns);
     if b.column_stride != 1 && rows * (depth + columns) < depth * columns {
-        product(c, b.transposed(), a.transposed(), accumulate, true);
+        T::product(c, b.transposed(), a.transposed(), accumulate, true);
     } else {
-        product(c, a, b, accumulate, false);
+        T::product(c, a, b, accumulate, false);
     }
 }
 
 /// `c` or its transpose `(+)= left right`.
-fn product<T: Real>(
+pub(crate) fn product<T: Real>(
     c: MatMut<'_, T>,
     left: Mat<'_, T>,
     right: Mat<'_, T>,

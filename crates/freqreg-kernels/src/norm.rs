@@ -74,39 +74,7 @@ impl Norm {
         length("input", x, self.input_len())?;
         length("output", y, self.input_len())?;
         length("reciprocal deviations", rstd, self.channels)?;
-        with_scratch(2 * self.channels, |stats: &mut [f64]| {
-            let n = (self.outer * self.inner) as f64;
-            self.each_channel(stats, |c| {
-                let mean = self.sum(
-                    c,
-                    x,
-                    x,
-                    #[inline(always)]
-                    |v, _| v,
-                ) / n;
-                let variance = self.sum(
-                    c,
-                    x,
-                    x,
-                    #[inline(always)]
-                    |v, _| (v - mean) * (v - mean),
-                ) / n;
-                [mean, (variance + self.eps).sqrt().recip()]
-            });
-            for (r, s) in rstd.iter_mut().zip(stats.chunks_exact(2)) {
-                *r = T::narrow(s[1]);
-            }
-            self.each_run(
-                y,
-                #[inline(always)]
-                |c, at, run| {
-                    let [mean, rstd] = [stats[2 * c], stats[2 * c + 1]];
-                    for (y, &x) in run.iter_mut().zip(&x[at..]) {
-                        *y = T::narrow((x.widen() - mean) * rstd);
-                    }
-                },
-            );
-        });
+        T::norm_forward(self, x, y, rstd);
         Ok(())
     }
 
@@ -127,39 +95,10 @@ impl Norm {
         length("reciprocal deviations", rstd, self.channels)?;
         length("output gradient", grad_y, self.input_len())?;
         length("input gradient", grad_x, self.input_len())?;
-        with_scratch(2 * self.channels, |stats: &mut [f64]| {
-            let n = (self.outer * self.inner) as f64;
-            self.each_channel(stats, |c| {
-                [
-                    self.sum(
-                        c,
-                        grad_y,
-                        y,
-                        #[inline(always)]
-                        |g, _| g,
-                    ) / n,
-                    self.sum(
-                        c,
-                        grad_y,
-                        y,
-                        #[inline(always)]
-                        |g, y| g * y,
-                    ) / n,
-                ]
-            });
-            self.each_run(
-                grad_x,
-                #[inline(always)]
-                |c, at, run| {
-                    let [mean, slope, rstd] = [stats[2 * c], stats[2 * c + 1], rstd[c].widen()];
-                    for ((out, &g), &y) in run.iter_mut().zip(&grad_y[at..]).zip(&y[at..]) {
-                        *out = T::narrow(rstd * (g.widen() - mean - y.widen() * slope));
-                    }
-                },
-            );
-        });
+        T::norm_backward(self, y, rstd, grad_y, grad_x);
         Ok(())
     }
+
     /// Writes `f(channel)` to `stats[channel]`.
     fn each_channel(&self, stats: &mut [f64], f: impl Fn(usize) -> [f64; 2] + Sync + Send) {
         for_each_chunk(stats, 2, 2 * self.input_len(), |c, out| {
@@ -198,6 +137,76 @@ impl Norm {
             );
         });
     }
+}
+
+pub(crate) fn forward<T: Real>(norm: &Norm, x: &[T], y: &mut [T], rstd: &mut [T]) {
+    with_scratch(2 * norm.channels, |stats: &mut [f64]| {
+        let n = (norm.outer * norm.inner) as f64;
+        norm.each_channel(stats, |c| {
+            let mean = norm.sum(
+                c,
+                x,
+                x,
+                #[inline(always)]
+                |v, _| v,
+            ) / n;
+            let variance = norm.sum(
+                c,
+                x,
+                x,
+                #[inline(always)]
+                |v, _| (v - mean) * (v - mean),
+            ) / n;
+            [mean, (variance + norm.eps).sqrt().recip()]
+        });
+        for (r, s) in rstd.iter_mut().zip(stats.chunks_exact(2)) {
+            *r = T::narrow(s[1]);
+        }
+        norm.each_run(
+            y,
+            #[inline(always)]
+            |c, at, run| {
+                let [mean, rstd] = [stats[2 * c], stats[2 * c + 1]];
+                for (y, &x) in run.iter_mut().zip(&x[at..]) {
+                    *y = T::narrow((x.widen() - mean) * rstd);
+                }
+            },
+        );
+    });
+}
+
+pub(crate) fn backward<T: Real>(norm: &Norm, y: &[T], rstd: &[T], grad_y: &[T], grad_x: &mut [T]) {
+    with_scratch(2 * norm.channels, |stats: &mut [f64]| {
+        let n = (norm.outer * norm.inner) as f64;
+        norm.each_channel(stats, |c| {
+            [
+                norm.sum(
+                    c,
+                    grad_y,
+                    y,
+                    #[inline(always)]
+                    |g, _| g,
+                ) / n,
+                norm.sum(
+                    c,
+                    grad_y,
+                    y,
+                    #[inline(always)]
+                    |g, y| g * y,
+                ) / n,
+            ]
+        });
+        norm.each_run(
+            grad_x,
+            #[inline(always)]
+            |c, at, run| {
+                let [mean, slope, rstd] = [stats[2 * c], stats[2 * c + 1], rstd[c].widen()];
+                for ((out, &g), &y) in run.iter_mut().zip(&grad_y[at..]).zip(&y[at..]) {
+                    *out = T::narrow(rstd * (g.widen() - mean - y.widen() * slope));
+                }
+            },
+        );
+    });
 }
 
 /// Sum in sixteen interleaved parts, which vector registers can hold.

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::error::{Error, Result, at_least_one, count, length};
 use crate::geometry::Geometry;
-use crate::parallel::for_each_chunk;
+use crate::parallel::{CHUNK, for_each_chunk};
 use crate::real::Real;
 use crate::simd::vectorized;
 
@@ -82,15 +82,7 @@ impl Pool2d {
         let geometry = self.geometry()?;
         length("input", x, self.input_len())?;
         length("output", y, self.output_len())?;
-        self.each_plane(
-            y,
-            geometry.output_plane(),
-            #[inline(always)]
-            |i, y| {
-                let x = &x[i * geometry.input_plane()..][..geometry.input_plane()];
-                max_plane(&geometry, x, y);
-            },
-        );
+        T::max_forward(&geometry, x, y);
         Ok(())
     }
 
@@ -104,16 +96,7 @@ impl Pool2d {
         length("input", x, self.input_len())?;
         length("output gradient", grad_y, self.output_len())?;
         length("input gradient", grad_x, self.input_len())?;
-        self.each_plane(
-            grad_x,
-            geometry.input_plane(),
-            #[inline(always)]
-            |i, grad_x| {
-                let x = &x[i * geometry.input_plane()..][..geometry.input_plane()];
-                let grad_y = &grad_y[i * geometry.output_plane()..][..geometry.output_plane()];
-                max_plane_backward(&geometry, x, grad_y, grad_x);
-            },
-        );
+        T::max_backward(&geometry, x, grad_y, grad_x);
         Ok(())
     }
 
@@ -125,27 +108,7 @@ impl Pool2d {
         let geometry = self.geometry()?;
         length("input", x, self.input_len())?;
         length("output", y, self.output_len())?;
-        let factor = T::one() / T::narrow(geometry.window() as f64);
-        self.each_plane(
-            y,
-            geometry.output_plane(),
-            #[inline(always)]
-            |i, y| {
-                let x = &x[i * geometry.input_plane()..][..geometry.input_plane()];
-                y.fill(T::zero());
-                for_each_row(
-                    &geometry,
-                    #[inline(always)]
-                    |at, outputs, inputs, step| {
-                        let y = &mut y[at * geometry.output[1]..][outputs];
-                        for (y, &v) in y.iter_mut().zip(x[inputs..].iter().step_by(step)) {
-                            *y += v;
-                        }
-                    },
-                );
-                y.iter_mut().for_each(|y| *y *= factor);
-            },
-        );
+        T::avg_forward(&geometry, x, y);
         Ok(())
     }
 
@@ -157,26 +120,7 @@ impl Pool2d {
         let geometry = self.geometry()?;
         length("output gradient", grad_y, self.output_len())?;
         length("input gradient", grad_x, self.input_len())?;
-        let factor = T::one() / T::narrow(geometry.window() as f64);
-        self.each_plane(
-            grad_x,
-            geometry.input_plane(),
-            #[inline(always)]
-            |i, grad_x| {
-                let grad_y = &grad_y[i * geometry.output_plane()..][..geometry.output_plane()];
-                grad_x.fill(T::zero());
-                for_each_row(
-                    &geometry,
-                    #[inline(always)]
-                    |at, outputs, inputs, step| {
-                        let grad_y = &grad_y[at * geometry.output[1]..][outputs];
-                        for (v, &g) in grad_x[inputs..].iter_mut().step_by(step).zip(grad_y) {
-                            *v += g * factor;
-                        }
-                    },
-                );
-            },
-        );
+        T::avg_backward(&geometry, grad_y, grad_x);
         Ok(())
     }
 
@@ -211,27 +155,104 @@ impl Pool2d {
         )?;
         Ok(geometry)
     }
+}
 
-    /// Calls `f(plane, part of out)` for all planes of `out`, several a task.
-    fn each_plane<T: Real>(
-        &self,
-        out: &mut [T],
-        plane: usize,
-        f: impl Fn(usize, &mut [T]) + Sync + Send,
-    ) {
-        let touched = (self.height * self.width).max(plane);
-        let planes = (crate::parallel::CHUNK / touched).max(1);
-        for_each_chunk(out, planes * plane, self.planes * touched, |task, out| {
-            vectorized(
+pub(crate) fn max_forward<T: Real>(g: &Geometry, x: &[T], y: &mut [T]) {
+    each_plane(
+        g,
+        y,
+        g.output_plane(),
+        #[inline(always)]
+        |i, y| {
+            let x = &x[i * g.input_plane()..][..g.input_plane()];
+            max_plane(g, x, y);
+        },
+    );
+}
+
+pub(crate) fn max_backward<T: Real>(g: &Geometry, x: &[T], grad_y: &[T], grad_x: &mut [T]) {
+    each_plane(
+        g,
+        grad_x,
+        g.input_plane(),
+        #[inline(always)]
+        |i, grad_x| {
+            let x = &x[i * g.input_plane()..][..g.input_plane()];
+            let grad_y = &grad_y[i * g.output_plane()..][..g.output_plane()];
+            max_plane_backward(g, x, grad_y, grad_x);
+        },
+    );
+}
+
+pub(crate) fn avg_forward<T: Real>(g: &Geometry, x: &[T], y: &mut [T]) {
+    let factor = T::one() / T::narrow(g.window() as f64);
+    each_plane(
+        g,
+        y,
+        g.output_plane(),
+        #[inline(always)]
+        |i, y| {
+            let x = &x[i * g.input_plane()..][..g.input_plane()];
+            y.fill(T::zero());
+            for_each_row(
+                g,
                 #[inline(always)]
-                || {
-                    for (i, out) in out.chunks_exact_mut(plane).enumerate() {
-                        f(task * planes + i, out);
+                |at, outputs, inputs, step| {
+                    let y = &mut y[at * g.output[1]..][outputs];
+                    for (y, &v) in y.iter_mut().zip(x[inputs..].iter().step_by(step)) {
+                        *y += v;
                     }
                 },
             );
-        });
-    }
+            y.iter_mut().for_each(|y| *y *= factor);
+        },
+    );
+}
+
+pub(crate) fn avg_backward<T: Real>(g: &Geometry, grad_y: &[T], grad_x: &mut [T]) {
+    let factor = T::one() / T::narrow(g.window() as f64);
+    each_plane(
+        g,
+        grad_x,
+        g.input_plane(),
+        #[inline(always)]
+        |i, grad_x| {
+            let grad_y = &grad_y[i * g.output_plane()..][..g.output_plane()];
+            grad_x.fill(T::zero());
+            for_each_row(
+                g,
+                #[inline(always)]
+                |at, outputs, inputs, step| {
+                    let grad_y = &grad_y[at * g.output[1]..][outputs];
+                    for (v, &g) in grad_x[inputs..].iter_mut().step_by(step).zip(grad_y) {
+                        *v += g * factor;
+                    }
+                },
+            );
+        },
+    );
+}
+
+/// Calls `f(plane, part of out)` for all planes of `out`, several a task.
+fn each_plane<T: Real>(
+    g: &Geometry,
+    out: &mut [T],
+    plane: usize,
+    f: impl Fn(usize, &mut [T]) + Sync + Send,
+) {
+    let touched = g.input_plane().max(plane);
+    let planes = (CHUNK / touched).max(1);
+    let work = out.len() / plane * touched;
+    for_each_chunk(out, planes * plane, work, |task, out| {
+        vectorized(
+            #[inline(always)]
+            || {
+                for (i, out) in out.chunks_exact_mut(plane).enumerate() {
+                    f(task * planes + i, out);
+                }
+            },
+        );
+    });
 }
 
 /// For every output row i and window position, in this order, calls `f(i, outputs, inputs, step)`: the outputs of that row whose

@@ -4,6 +4,7 @@ use std::fmt::{Debug, Display};
 use std::iter::Sum;
 use std::ops::{AddAssign, MulAssign, SubAssign};
 
+use crate::compiled::Compiled;
 use crate::scratch::Pool;
 use crate::simd::Lanes;
 
@@ -17,6 +18,7 @@ mod sealed {
 pub trait Real:
     sealed::Sealed
     + Lanes
+    + Compiled
     + num_traits::Float
     + AddAssign
     + SubAssign

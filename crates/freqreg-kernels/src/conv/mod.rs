@@ -135,7 +135,7 @@ impl Conv2d {
         if let Some(bias) = bias {
             length("bias", bias, self.channels_out)?;
         }
-        plan.forward(x, w, bias, y);
+        T::conv_forward(&plan, x, w, bias, y);
         Ok(())
     }
 
@@ -148,7 +148,7 @@ impl Conv2d {
         length("weight", w, plan.weight_len())?;
         length("output gradient", grad_y, plan.output_len())?;
         length("input gradient", grad_x, plan.input_len())?;
-        plan.grad_input(w, grad_y, grad_x);
+        T::conv_grad_input(&plan, w, grad_y, grad_x);
         Ok(())
     }
 
@@ -161,7 +161,7 @@ impl Conv2d {
         length("input", x, plan.input_len())?;
         length("output gradient", grad_y, plan.output_len())?;
         length("weight gradient", grad_w, plan.weight_len())?;
-        plan.grad_weight(x, grad_y, grad_w);
+        T::conv_grad_weight(&plan, x, grad_y, grad_w);
         Ok(())
     }
 
@@ -173,7 +173,7 @@ impl Conv2d {
         let plan = self.plan()?;
         length("output gradient", grad_y, plan.output_len())?;
         length("bias gradient", grad_b, self.channels_out)?;
-        crate::linear::sum_outer_inner(grad_y, plan.geometry.output_plane(), grad_b);
+        T::sum_outer_inner(grad_y, plan.geometry.output_plane(), grad_b);
         Ok(())
     }
 

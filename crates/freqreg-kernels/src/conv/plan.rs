@@ -12,7 +12,7 @@ const TILE: usize = 512;
 
 /// A checked shape, cut into tiles. What a tile is depends on the shape only.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Plan {
+pub struct Plan {
     pub(crate) geometry: Geometry,
     pub(crate) batch: usize,
     pub(crate) groups: usize,
