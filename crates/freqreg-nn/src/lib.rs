@@ -3,6 +3,7 @@
 
 mod budget;
 mod error;
+mod execution;
 mod init;
 mod layers;
 pub mod ops;
@@ -12,11 +13,13 @@ mod store;
 
 pub use budget::{Budget, Keep, LayerKind};
 pub use error::{Error, Result};
+pub use execution::{Execution, no_grad};
 pub use freqreg_dct::KeepOrder;
 pub use init::{Init, Seed};
 pub use layers::{
-    BatchStatNorm, Conv2d, ConvTranspose2d, GroupNorm, LayerNorm, Linear, conv_transpose2d,
-    conv_transpose2d_no_bias, conv2d, conv2d_no_bias, linear, linear_no_bias,
+    BatchStatNorm, Conv2d, ConvTranspose2d, GroupNorm, InstanceNorm, LayerNorm, Linear,
+    conv_transpose2d, conv_transpose2d_no_bias, conv2d, conv2d_no_bias, linear, linear_no_bias,
+    table,
 };
 pub use parameter::{Form, Parameter};
 pub use schedule::{Decay, Schedule};

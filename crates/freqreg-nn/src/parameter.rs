@@ -1,5 +1,6 @@
 //! One trainable list of numbers: a prefix of coefficients, or plain values.
 
+use crate::execution::gradients;
 use crate::ops::synthesis::Synthesis;
 use crate::{Error, Result};
 use candle_core::{DType, Tensor, Var};
@@ -42,6 +43,12 @@ struct State {
     /// The variable; shape `[k]` for a prefix, the parameter's shape for plain values.
     value: Tensor,
     synthesis: Option<Arc<Synthesis>>,
+}
+
+/// A weight as a core in the shape of the box of the kept indices, and the first rows of the basis of each axis.
+pub(crate) struct Factors {
+    pub(crate) core: Tensor,
+    pub(crate) bases: Vec<Tensor>,
 }
 
 impl Parameter {
@@ -115,7 +122,7 @@ impl Parameter {
     /// # Errors
     /// What candle reports (out of memory on a device).
     pub fn weight(&self) -> Result<Tensor> {
-        let (value, synthesis) = self.read(|state| (state.value.clone(), state.synthesis.clone()));
+        let (value, synthesis) = self.used();
         match synthesis {
             None => Ok(value),
             Some(synthesis) => Ok(Synthesis::apply(&synthesis, &value)?),
@@ -127,7 +134,7 @@ impl Parameter {
     /// # Errors
     /// What candle reports.
     pub fn weight_portable(&self) -> Result<Tensor> {
-        let (value, synthesis) = self.read(|state| (state.value.clone(), state.synthesis.clone()));
+        let (value, synthesis) = self.used();
         match synthesis {
             None => Ok(value),
             Some(synthesis) => Ok(synthesis.apply_portable(&value)?),
@@ -202,6 +209,49 @@ impl Parameter {
             synthesis,
         };
         Ok(())
+    }
+
+    /// The value of a plain parameter as a layer uses it.
+    pub(crate) fn plain_value(&self) -> Tensor {
+        self.used().0
+    }
+
+    /// The axes of the transform; none for plain values.
+    pub(crate) fn transform_axes(&self) -> &[usize] {
+        match &self.0.form {
+            Form::Plain => &[],
+            Form::Prefix { axes, .. } => axes,
+        }
+    }
+
+    /// The bounding box of the kept indices; `None` for plain values.
+    pub(crate) fn factor_bounds(&self) -> Option<Vec<usize>> {
+        self.read(|state| Some(state.synthesis.as_ref()?.bounds().to_vec()))
+    }
+
+    /// What it costs to rebuild the weight, in multiply-adds.
+    pub(crate) fn synthesis_cost(&self) -> f64 {
+        self.read(|state| state.synthesis.as_ref().map_or(0.0, |s| s.cost()))
+    }
+
+    /// The weight as a core, differentiable with respect to the variable, and constant bases; `None` for plain values.
+    pub(crate) fn factors(&self) -> candle_core::Result<Option<Factors>> {
+        let (value, synthesis) = self.used();
+        let Some(synthesis) = synthesis else {
+            return Ok(None);
+        };
+        let (core, bases) = synthesis.core(&value)?;
+        let bases = bases.to_vec();
+        Ok(Some(Factors { core, bases }))
+    }
+
+    /// The value, a constant where no gradients are wanted, and the way from it to the weight.
+    fn used(&self) -> (Tensor, Option<Arc<Synthesis>>) {
+        let (value, synthesis) = self.read(|state| (state.value.clone(), state.synthesis.clone()));
+        match gradients() {
+            true => (value, synthesis),
+            false => (value.detach(), synthesis),
+        }
     }
 
     fn read<R>(&self, f: impl FnOnce(&State) -> R) -> R {

@@ -1,6 +1,6 @@
 //! Where parameters come from: our own seeded store, or any candle `VarBuilder`.
 
-use crate::{Error, Keep, LayerKind, Parameter, Result, Seed};
+use crate::{Error, Execution, Keep, LayerKind, Parameter, Result, Seed};
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::VarBuilder;
 use std::sync::{Arc, Mutex};
@@ -22,6 +22,7 @@ pub struct Store {
     dtype: DType,
     device: Device,
     limit: usize,
+    execution: Execution,
     parameters: Arc<Mutex<Vec<Parameter>>>,
 }
 
@@ -34,6 +35,7 @@ impl Store {
             dtype,
             device: device.clone(),
             limit: 1 << 32,
+            execution: Execution::default(),
             parameters: Arc::default(),
         }
     }
@@ -42,6 +44,12 @@ impl Store {
     /// comes from somewhere else. Default: 2^32.
     pub fn limited(mut self, limit: usize) -> Self {
         self.limit = limit;
+        self
+    }
+
+    /// The same with layers that run as `execution` says. Default: [`Execution::Auto`].
+    pub fn execution(mut self, execution: Execution) -> Self {
+        self.execution = execution;
         self
     }
 
@@ -141,6 +149,14 @@ impl Builder {
         match &self.source {
             Source::Store(store) => &store.device,
             Source::Candle(vb) => vb.device(),
+        }
+    }
+
+    /// How its layers run.
+    pub(crate) fn execution(&self) -> Execution {
+        match &self.source {
+            Source::Store(store) => store.execution,
+            Source::Candle(_) => Execution::default(),
         }
     }
 

@@ -1,7 +1,8 @@
 //! Convolution and transposed convolution.
 
-use crate::ops::{self, Conv2dShape};
-use crate::{Builder, Error, Keep, LayerKind, Parameter, Result};
+use super::factored;
+use crate::ops::Conv2dShape;
+use crate::{Builder, Error, Execution, Keep, LayerKind, Parameter, Result};
 use candle_core::Tensor;
 use candle_nn::{Conv2dConfig, ConvTranspose2dConfig, Module};
 
@@ -11,6 +12,7 @@ pub struct Conv2d {
     weight: Parameter,
     bias: Option<Parameter>,
     shape: Conv2dShape,
+    execution: Execution,
 }
 
 /// A convolution with a bias: `candle_nn::conv2d` with one argument more.
@@ -71,6 +73,7 @@ pub fn conv2d_no_bias(
             dilation: [config.dilation; 2],
             groups,
         },
+        execution: vb.execution(),
     })
 }
 
@@ -88,8 +91,8 @@ impl Conv2d {
 
 impl Module for Conv2d {
     fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        let bias = self.bias.as_ref().map(Parameter::variable);
-        ops::conv2d(x, &self.weight.weight()?, bias.as_ref(), self.shape)
+        let bias = self.bias.as_ref().map(Parameter::plain_value);
+        factored::conv2d(x, &self.weight, bias.as_ref(), self.shape, self.execution)
     }
 }
 
@@ -99,6 +102,7 @@ pub struct ConvTranspose2d {
     weight: Parameter,
     bias: Option<Parameter>,
     shape: Conv2dShape,
+    execution: Execution,
 }
 
 /// A transposed convolution with a bias: `candle_nn::conv_transpose2d` with one argument more.
@@ -134,8 +138,9 @@ pub fn conv_transpose2d_no_bias(
     vb: impl Into<Builder>,
 ) -> Result<ConvTranspose2d> {
     // Each output pixel sums over the input channels and about (kernel / stride)² taps.
+    let vb = vb.into();
     let taps = kernel.div_ceil(config.stride.max(1));
-    let weight = vb.into().weight(
+    let weight = vb.weight(
         LayerKind::ConvTranspose2d,
         &[channels_in, channels_out, kernel, kernel],
         channels_in * taps * taps,
@@ -151,6 +156,7 @@ pub fn conv_transpose2d_no_bias(
             dilation: [config.dilation; 2],
             groups: 1,
         },
+        execution: vb.execution(),
     })
 }
 
@@ -168,7 +174,7 @@ impl ConvTranspose2d {
 
 impl Module for ConvTranspose2d {
     fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        let bias = self.bias.as_ref().map(Parameter::variable);
-        ops::conv_transpose2d(x, &self.weight.weight()?, bias.as_ref(), self.shape)
+        let bias = self.bias.as_ref().map(Parameter::plain_value);
+        factored::conv_transpose2d(x, &self.weight, bias.as_ref(), self.shape, self.execution)
     }
 }

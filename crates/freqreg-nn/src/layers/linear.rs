@@ -1,6 +1,7 @@
 //! The fully connected layer.
 
-use crate::{Builder, Keep, LayerKind, Parameter, Result, ops};
+use super::factored;
+use crate::{Builder, Execution, Keep, LayerKind, Parameter, Result};
 use candle_core::Tensor;
 use candle_nn::Module;
 
@@ -9,6 +10,7 @@ use candle_nn::Module;
 pub struct Linear {
     weight: Parameter,
     bias: Option<Parameter>,
+    execution: Execution,
 }
 
 /// A linear layer with a bias: `candle_nn::linear` with one argument more.
@@ -22,14 +24,9 @@ pub fn linear(
     vb: impl Into<Builder>,
 ) -> Result<Linear> {
     let vb = vb.into();
-    let weight = vb.weight(
-        LayerKind::Linear,
-        &[features_out, features_in],
-        features_in,
-        &keep.into(),
-    )?;
-    let bias = Some(vb.uniform("bias", &[features_out], features_in)?);
-    Ok(Linear { weight, bias })
+    let mut layer = linear_no_bias(features_in, features_out, keep, vb.clone())?;
+    layer.bias = Some(vb.uniform("bias", &[features_out], features_in)?);
+    Ok(layer)
 }
 
 /// A linear layer without a bias: `candle_nn::linear_no_bias` with one argument more.
@@ -42,13 +39,18 @@ pub fn linear_no_bias(
     keep: impl Into<Keep>,
     vb: impl Into<Builder>,
 ) -> Result<Linear> {
-    let weight = vb.into().weight(
+    let vb = vb.into();
+    let weight = vb.weight(
         LayerKind::Linear,
         &[features_out, features_in],
         features_in,
         &keep.into(),
     )?;
-    Ok(Linear { weight, bias: None })
+    Ok(Linear {
+        weight,
+        bias: None,
+        execution: vb.execution(),
+    })
 }
 
 impl Linear {
@@ -65,7 +67,18 @@ impl Linear {
 
 impl Module for Linear {
     fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        let bias = self.bias.as_ref().map(Parameter::variable);
-        ops::linear(x, &self.weight.weight()?, bias.as_ref())
+        let bias = self.bias.as_ref().map(Parameter::plain_value);
+        factored::linear(x, &self.weight, bias.as_ref(), self.execution)
     }
+}
+
+/// A trainable table of numbers that no layer multiplies with, such as the positions of a transformer: its
+/// parameter, held as `keep` says. It is called `weight`; a dense one starts uniform in ±1/√`shape.last()`.
+///
+/// # Errors
+/// A budget or axes that do not fit `shape`.
+pub fn table(shape: &[usize], keep: impl Into<Keep>, vb: impl Into<Builder>) -> Result<Parameter> {
+    let fan_in = shape.last().copied().unwrap_or(1);
+    vb.into()
+        .weight(LayerKind::Linear, shape, fan_in, &keep.into())
 }

@@ -40,3 +40,13 @@ impl Module for GroupNorm {
         ops::normalize_groups(x, self.groups, EPS)
     }
 }
+
+/// Normalises each channel of each sample on its own over its positions: [`BatchStatNorm`] for a batch of one.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct InstanceNorm;
+
+impl Module for InstanceNorm {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        ops::normalize_groups(x, x.dims().get(1).copied().unwrap_or(1), EPS)
+    }
+}

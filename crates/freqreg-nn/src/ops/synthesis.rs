@@ -3,7 +3,7 @@
 use super::kernel::{Differentiable, Element, Kernel, run_plain, run1, wanted, wrap};
 use crate::Result;
 use candle_core::{DType, Device, Result as CandleResult, Shape, Tensor, bail};
-use freqreg_dct::{Basis, Plan, Prefix};
+use freqreg_dct::{Basis, Plan, Prefix, cost};
 use std::sync::{Arc, OnceLock};
 
 /// The inverse DCT of a prefix, for one parameter: made once, shared by every step until the prefix shrinks.
@@ -13,6 +13,7 @@ pub(crate) struct Synthesis {
     /// The shape of the weight (its axes may differ from those of the transform).
     shape: Shape,
     device_factors: OnceLock<DeviceFactors>,
+    cost: OnceLock<f64>,
 }
 
 #[derive(Clone, Debug)]
@@ -26,7 +27,6 @@ pub(crate) enum AnyPlan {
 #[derive(Debug)]
 struct DeviceFactors {
     positions: Tensor,
-    bounds: Vec<usize>,
     bases: Vec<Tensor>,
 }
 
@@ -46,6 +46,7 @@ impl Synthesis {
             plan,
             shape: shape.into(),
             device_factors: OnceLock::new(),
+            cost: OnceLock::new(),
         })
     }
 
@@ -57,6 +58,7 @@ impl Synthesis {
             },
             shape: self.shape.clone(),
             device_factors: OnceLock::new(),
+            cost: OnceLock::new(),
         })
     }
 
@@ -72,22 +74,10 @@ impl Synthesis {
     /// The same by candle's operations, on any device: coefficients into their box, then one matrix product
     /// an axis.
     pub(crate) fn apply_portable(&self, coefficients: &Tensor) -> CandleResult<Tensor> {
-        let factors = match self.device_factors.get() {
-            Some(f) => f,
-            None => {
-                let made = self.make_factors(coefficients.dtype(), coefficients.device())?;
-                self.device_factors.get_or_init(|| made)
-            }
-        };
-        let volume: usize = factors.bounds.iter().product();
-        let mut t = Tensor::zeros(volume, coefficients.dtype(), coefficients.device())?.index_add(
-            &factors.positions,
-            coefficients,
-            0,
-        )?;
+        let (mut t, bases) = self.core(coefficients)?;
         // Each turn expands the first axis of [bound, rest] and moves it to the end, so that after all turns
         // the axes stand in their old order.
-        for (bound, basis) in factors.bounds.iter().zip(&factors.bases) {
+        for (bound, basis) in self.bounds().iter().zip(bases) {
             let rest = t.elem_count() / bound;
             t = t
                 .reshape((*bound, rest))?
@@ -96,6 +86,36 @@ impl Synthesis {
                 .matmul(basis)?;
         }
         t.reshape(self.shape.clone())
+    }
+
+    /// The coefficients in their bounding box, zero where nothing is kept, and the truncated basis of every axis.
+    pub(crate) fn core(&self, coefficients: &Tensor) -> CandleResult<(Tensor, &[Tensor])> {
+        let factors = match self.device_factors.get() {
+            Some(f) => f,
+            None => {
+                let made = self.make_factors(coefficients.dtype(), coefficients.device())?;
+                self.device_factors.get_or_init(|| made)
+            }
+        };
+        let volume: usize = self.bounds().iter().product();
+        let flat = Tensor::zeros(volume, coefficients.dtype(), coefficients.device())?;
+        let flat = flat.index_add(&factors.positions, coefficients, 0)?;
+        Ok((flat.reshape(self.bounds())?, &factors.bases))
+    }
+
+    /// The bounding box of the kept indices.
+    pub(crate) fn bounds(&self) -> &[usize] {
+        self.prefix().bounds()
+    }
+
+    /// What it costs to rebuild the weight, in multiply-adds.
+    pub(crate) fn cost(&self) -> f64 {
+        *self.cost.get_or_init(|| {
+            let prefix = self.prefix();
+            // The plan has accepted shape and bounds.
+            let in_box = cost::box_way(prefix.shape(), prefix.bounds()).unwrap_or(f64::INFINITY);
+            in_box.min(cost::fft_way(prefix.shape()).unwrap_or(f64::INFINITY))
+        })
     }
 
     fn make_factors(&self, dtype: DType, device: &Device) -> CandleResult<DeviceFactors> {
@@ -127,7 +147,6 @@ impl Synthesis {
             .collect::<CandleResult<_>>()?;
         Ok(DeviceFactors {
             positions: Tensor::from_vec(positions, k, device)?,
-            bounds: bounds.to_vec(),
             bases,
         })
     }

@@ -1,0 +1,229 @@
+//! Layers run in the form of their coefficients. With the core c of a weight and the first rows B of the bases,
+//! `W[o, i, a, b] = sum of c[p, q, r, s] Bo[p, o] Bi[q, i] Bh[r, a] Bw[s, b]`, so a convolution is: project the input
+//! channels (I to Q), convolve with the small kernel `K[p, q] = sum of c[p, q, r, s] Bh[r] Bw[s]`, expand (P to O).
+
+use crate::ops::{self, Conv2dShape};
+use crate::parameter::Factors;
+use crate::{Execution, Parameter};
+use candle_core::{Result, Tensor};
+
+/// Moving one number to or from memory, in multiply-adds.
+const MOVE: f64 = 6.0;
+/// A multiply-add in a narrow layer costs this many of those in a wide one, which reuses what it loads.
+const NARROW: f64 = 2.0;
+
+/// What a layer costs in each form, in multiply-adds of a wide layer.
+struct Cost {
+    /// Of the ordinary layer, without rebuilding its weight.
+    spatial: f64,
+    factored: f64,
+}
+
+fn factors(
+    parameter: &Parameter,
+    execution: Execution,
+    cost: impl Fn(&[usize]) -> Cost,
+) -> Result<Option<Factors>> {
+    let Some(bounds) = parameter.factor_bounds() else {
+        return Ok(None);
+    };
+    let pays = || {
+        let cost = cost(&bounds);
+        cost.factored < cost.spatial + parameter.synthesis_cost()
+    };
+    match execution {
+        Execution::Spatial => Ok(None),
+        Execution::Auto if !pays() => Ok(None),
+        _ => parameter.factors(),
+    }
+}
+
+/// `x Wᵀ + b`.
+pub(super) fn linear(
+    x: &Tensor,
+    weight: &Parameter,
+    bias: Option<&Tensor>,
+    execution: Execution,
+) -> Result<Tensor> {
+    let [o, i] = *weight.shape() else {
+        return ops::linear(x, &weight.weight()?, bias);
+    };
+    let rows = (x.elem_count() / i.max(1)) as f64;
+    let cost = |bounds: &[usize]| {
+        let p = bounds[0] as f64;
+        let q = bounds[1..].iter().product::<usize>() as f64;
+        let (o, i) = (o as f64, i as f64);
+        Cost {
+            spatial: rows * o * i,
+            factored: NARROW * rows * (i * q + p * q + o * p) + MOVE * rows * (p + q),
+        }
+    };
+    // The first axis of the transform must be the outputs; the others may part the inputs in any way.
+    let factors = match weight.transform_axes().first() == Some(&o) {
+        true => factors(weight, execution, cost)?,
+        false => None,
+    };
+    let Some(f) = factors else {
+        return ops::linear(x, &weight.weight()?, bias);
+    };
+    let p = f.core.dim(0)?;
+    let q = f.core.elem_count() / p;
+    let narrow = ops::linear(x, &f.joined(1)?, None)?;
+    let narrow = ops::linear(&narrow, &f.core.reshape((p, q))?, None)?;
+    ops::linear(&narrow, &f.bases[0].t()?.contiguous()?, bias)
+}
+
+/// The sizes of a convolution that decide its cost.
+struct Sizes {
+    pixels_in: f64,
+    pixels_out: f64,
+    channels_in: f64,
+    channels_out: f64,
+    taps: f64,
+    groups: f64,
+}
+
+impl Sizes {
+    /// The narrow layer has `into` channels a group behind the projection and `out_of` before the expansion. A
+    /// transposed convolution does its taps at the pixels of its input.
+    fn cost(&self, into: usize, out_of: usize, transposed: bool) -> Cost {
+        let (q, p) = (into as f64 * self.groups, out_of as f64 * self.groups);
+        let at = if transposed {
+            self.pixels_in
+        } else {
+            self.pixels_out
+        };
+        let small = at * p * q * self.taps / self.groups;
+        let project = self.pixels_in * self.channels_in * q / self.groups;
+        let expand = self.pixels_out * self.channels_out * p / self.groups;
+        Cost {
+            spatial: at * self.channels_in * self.channels_out * self.taps / self.groups,
+            factored: NARROW * (project + small + expand)
+                + MOVE * (self.pixels_in * q + self.pixels_out * p),
+        }
+    }
+}
+
+/// Convolution; the weight is `[out, in / groups, kh, kw]`.
+pub(super) fn conv2d(
+    x: &Tensor,
+    weight: &Parameter,
+    bias: Option<&Tensor>,
+    shape: Conv2dShape,
+    execution: Execution,
+) -> Result<Tensor> {
+    let spatial = || ops::conv2d(x, &weight.weight()?, bias, shape);
+    let (&[o, i, kh, kw], Ok((n, channels, h, w))) = (weight.shape(), x.dims4()) else {
+        return spatial();
+    };
+    if weight.transform_axes() != weight.shape() {
+        return spatial();
+    }
+    let out = |size: usize, axis: usize, k: usize| {
+        let room =
+            (size + 2 * shape.padding[axis]).saturating_sub(shape.dilation[axis] * (k - 1) + 1);
+        room / shape.stride[axis].max(1) + 1
+    };
+    let sizes = Sizes {
+        pixels_in: (n * h * w) as f64,
+        pixels_out: (n * out(h, 0, kh) * out(w, 1, kw)) as f64,
+        channels_in: channels as f64,
+        channels_out: o as f64,
+        taps: (kh * kw) as f64,
+        groups: shape.groups as f64,
+    };
+    let Some(f) = factors(weight, execution, |b| sizes.cost(b[1], b[0], false))? else {
+        return spatial();
+    };
+    let [p, q] = [f.core.dim(0)?, f.core.dim(1)?];
+    // A shape that does not fit is reported as for the ordinary layer.
+    if i * shape.groups != channels {
+        return spatial();
+    }
+    let g = shape.groups;
+    let pointwise = Conv2dShape {
+        groups: g,
+        ..Conv2dShape::default()
+    };
+    let project = repeated(&f.bases[1].reshape((q, i, 1, 1))?, g)?;
+    let expand = f.bases[0].t()?.contiguous()?.reshape((o, p, 1, 1))?;
+    let narrow = ops::conv2d(x, &project, None, pointwise)?;
+    let narrow = ops::conv2d(&narrow, &repeated(&f.kernel()?, g)?, None, shape)?;
+    ops::conv2d(&narrow, &expand, bias, pointwise)
+}
+
+/// Transposed convolution; the weight is `[in, out, kh, kw]`.
+pub(super) fn conv_transpose2d(
+    x: &Tensor,
+    weight: &Parameter,
+    bias: Option<&Tensor>,
+    shape: Conv2dShape,
+    execution: Execution,
+) -> Result<Tensor> {
+    let spatial = || ops::conv_transpose2d(x, &weight.weight()?, bias, shape);
+    let (&[i, o, kh, kw], Ok((n, channels, h, w))) = (weight.shape(), x.dims4()) else {
+        return spatial();
+    };
+    if weight.transform_axes() != weight.shape() || shape.groups != 1 || channels != i {
+        return spatial();
+    }
+    let stride = (shape.stride[0] * shape.stride[1]) as f64;
+    let sizes = Sizes {
+        pixels_in: (n * h * w) as f64,
+        pixels_out: (n * h * w) as f64 * stride,
+        channels_in: i as f64,
+        channels_out: o as f64,
+        taps: (kh * kw) as f64,
+        groups: 1.0,
+    };
+    let Some(f) = factors(weight, execution, |b| sizes.cost(b[0], b[1], true))? else {
+        return spatial();
+    };
+    let [p, q] = [f.core.dim(0)?, f.core.dim(1)?];
+    let pointwise = Conv2dShape::default();
+    let narrow = ops::conv2d(x, &f.bases[0].reshape((p, i, 1, 1))?, None, pointwise)?;
+    let narrow = ops::conv_transpose2d(&narrow, &f.kernel()?, None, shape)?;
+    let expand = f.bases[1].t()?.contiguous()?.reshape((o, q, 1, 1))?;
+    ops::conv2d(&narrow, &expand, bias, pointwise)
+}
+
+/// The same weight for each group.
+fn repeated(weight: &Tensor, groups: usize) -> Result<Tensor> {
+    match groups {
+        1 => Ok(weight.clone()),
+        _ => Tensor::cat(&vec![weight; groups], 0),
+    }
+}
+
+impl Factors {
+    /// `K[p, q, a, b] = sum over r, s of core[p, q, r, s] Bh[r, a] Bw[s, b]`.
+    fn kernel(&self) -> Result<Tensor> {
+        let (p, q, r, s) = self.core.dims4()?;
+        let (kh, kw) = (self.bases[2].dim(1)?, self.bases[3].dim(1)?);
+        self.core
+            .reshape((p * q * r, s))?
+            .matmul(&self.bases[3])?
+            .reshape((p * q, r, kw))?
+            .transpose(1, 2)?
+            .contiguous()?
+            .reshape((p * q * kw, r))?
+            .matmul(&self.bases[2])?
+            .reshape((p * q, kw, kh))?
+            .transpose(1, 2)?
+            .contiguous()?
+            .reshape((p, q, kh, kw))
+    }
+
+    /// The Kronecker product of the bases from `first` on: `[product of bounds, product of axes]`.
+    fn joined(&self, first: usize) -> Result<Tensor> {
+        let mut joined = self.bases[first].clone();
+        for basis in &self.bases[first + 1..] {
+            let ((a, m), (b, n)) = (joined.dims2()?, basis.dims2()?);
+            joined = joined
+                .reshape((a, 1, m, 1))?
+                .broadcast_mul(&basis.reshape((1, b, 1, n))?)?
+                .reshape((a * b, m * n))?;
+        }
+        Ok(joined)
+    }
+}
