@@ -2,8 +2,8 @@
 //! name and does not learn which kind it got.
 
 use crate::{Budgets, Error, Result};
-use candle_nn::Conv2dConfig;
-use freqreg_nn::{Builder, Conv2d, Init, Keep, Linear};
+use candle_nn::{Conv2dConfig, ConvTranspose2dConfig};
+use freqreg_nn::{Builder, Conv2d, ConvTranspose2d, Init, Keep, Linear, Parameter};
 use std::cell::RefCell;
 
 /// Makes the layers of one network.
@@ -66,6 +66,33 @@ impl<'a> Layers<'a> {
             freqreg_nn::linear_no_bias
         };
         Ok(make(features[0], features[1], keep, vb)?)
+    }
+
+    /// A transposed convolution called `name`, without a bias.
+    ///
+    /// # Errors
+    /// A budget that is missing or does not fit.
+    pub fn conv_transpose2d(
+        &self,
+        name: &str,
+        channels: [usize; 2],
+        kernel: usize,
+        config: ConvTranspose2dConfig,
+    ) -> Result<ConvTranspose2d> {
+        let (keep, vb) = self.next(name)?;
+        let [from, to] = channels;
+        Ok(freqreg_nn::conv_transpose2d_no_bias(
+            from, to, kernel, config, keep, vb,
+        )?)
+    }
+
+    /// A trainable table called `name`, such as the positions of a transformer.
+    ///
+    /// # Errors
+    /// A budget that is missing or does not fit.
+    pub fn table(&self, name: &str, shape: &[usize]) -> Result<Parameter> {
+        let (keep, vb) = self.next(name)?;
+        Ok(freqreg_nn::table(shape, keep, vb)?)
     }
 
     /// Says that the network is complete.

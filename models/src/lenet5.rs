@@ -1,9 +1,10 @@
 //! LeNet5: two convolutions of 5 x 5 with pooling, two linear layers.
 
+use crate::blocks::{NormKind, PoolKind, ten};
 use crate::{Error, Layers, Model, Result};
 use candle_core::Tensor;
 use candle_nn::{Conv2dConfig, Module};
-use freqreg_nn::{BatchStatNorm, Conv2d, LayerNorm, Linear, ops};
+use freqreg_nn::{Conv2d, Linear, ops};
 use serde::{Deserialize, Serialize};
 
 /// The shape of a LeNet5. The paper's (0.4 M weights) is channels 8 and 128, 196 hidden; Caffe's is 20, 50, 500.
@@ -33,44 +34,6 @@ pub struct Lenet5Config {
 
 fn mnist() -> [usize; 3] {
     [1, 28, 28]
-}
-
-fn ten() -> usize {
-    10
-}
-
-/// A norm without stored numbers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum NormKind {
-    /// None.
-    #[default]
-    None,
-    /// Each sample on its own, over all channels and positions.
-    Sample,
-    /// Each channel over the batch that is given.
-    Batch,
-}
-
-impl NormKind {
-    fn apply(self, x: Tensor) -> candle_core::Result<Tensor> {
-        match self {
-            NormKind::None => Ok(x),
-            NormKind::Sample => LayerNorm.forward(&x),
-            NormKind::Batch => BatchStatNorm.forward(&x),
-        }
-    }
-}
-
-/// A way to halve a map.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PoolKind {
-    /// The largest of 2 x 2.
-    #[default]
-    Max,
-    /// The mean of 2 x 2.
-    Average,
 }
 
 /// The network.
@@ -145,11 +108,14 @@ impl Lenet5 {
 
 impl Model for Lenet5 {
     fn forward(&self, images: &Tensor) -> candle_core::Result<Tensor> {
+        self.fc2.forward(&self.features(images)?)
+    }
+
+    fn features(&self, images: &Tensor) -> candle_core::Result<Tensor> {
         let norm = self.config.norm;
         let x = norm.apply(self.halve(&self.conv1.forward(images)?)?)?;
         let x = norm.apply(self.halve(&self.conv2.forward(&x)?)?)?;
         let x = x.flatten_from(1)?;
-        let x = norm.apply(ops::relu(&self.fc1.forward(&x)?)?)?;
-        self.fc2.forward(&x)
+        norm.apply(ops::relu(&self.fc1.forward(&x)?)?)
     }
 }
