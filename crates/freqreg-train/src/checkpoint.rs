@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const KEY: &str = "freqreg";
 
 /// All of a training's state that is no tensor.
@@ -36,8 +36,7 @@ pub(crate) struct Progress {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Running {
     pub loss: f64,
-    pub right: usize,
-    pub images: usize,
+    pub score: f64,
     pub steps: usize,
 }
 
@@ -236,8 +235,8 @@ mod tests {
                 epoch: 1,
                 step: 7,
                 loss: x,
-                train_accuracy: x / 3.0,
-                validation_accuracy: x * x,
+                train: Some(x / 3.0),
+                validation: x * x,
                 kept: 9,
                 rate: x.abs().sqrt(),
             })

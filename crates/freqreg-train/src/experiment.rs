@@ -4,7 +4,7 @@
 use crate::report::PaperClaim;
 use crate::{Error, Result};
 use freqreg_data::DatasetName;
-use freqreg_models::{Architecture, Budgets};
+use freqreg_models::{Architecture, Budgets, Task};
 use freqreg_nn::{Decay, Init};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -28,14 +28,17 @@ pub struct Experiment {
     #[serde(default)]
     pub paper: Option<PaperClaim>,
     /// What `--quick` puts in the place of the real lengths.
-    pub quick: Quick,
+    pub quick: Lengths,
+    /// What `--full` puts in their place; without it `--full` changes nothing.
+    #[serde(default)]
+    pub full: Option<Lengths>,
 }
 
 /// Which data, and how pixels become numbers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Data {
-    /// `mnist` or `fashion-mnist`.
+    /// `mnist`, `fashion-mnist`, `cifar10`, `garments` or `carvana`. Grey images serve a network that takes colours.
     pub name: String,
     /// How many training images are held out for every choice.
     pub validation: usize,
@@ -43,6 +46,51 @@ pub struct Data {
     pub mean: f64,
     /// See `mean`.
     pub deviation: f64,
+    /// Images are widened to this height and width by a black border.
+    #[serde(default)]
+    pub pad: Option<usize>,
+    /// Images are brought to this height and width by bilinear interpolation.
+    #[serde(default)]
+    pub resize: Option<usize>,
+    /// How many of the training images are used, the first ones; absent: all.
+    #[serde(default)]
+    pub train: Option<usize>,
+    /// How many of the test images are used, the first ones; absent: all.
+    #[serde(default)]
+    pub test: Option<usize>,
+    /// What is taken where this data set can't be had. The report says so.
+    #[serde(default)]
+    pub stand_in: Option<StandIn>,
+}
+
+/// A data set in the place of another.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StandIn {
+    /// As [`Data::name`].
+    pub name: String,
+    /// As [`Data::mean`].
+    pub mean: f64,
+    /// As [`Data::deviation`].
+    pub deviation: f64,
+    /// As [`Data::pad`].
+    #[serde(default)]
+    pub pad: Option<usize>,
+}
+
+impl Data {
+    /// The same experiment on its stand-in; `None` if it has none.
+    pub fn on_stand_in(&self) -> Option<Data> {
+        let other = self.stand_in.as_ref()?;
+        Some(Data {
+            name: other.name.clone(),
+            mean: other.mean,
+            deviation: other.deviation,
+            pad: other.pad,
+            stand_in: None,
+            ..self.clone()
+        })
+    }
 }
 
 /// The ordinary network.
@@ -66,10 +114,24 @@ pub struct Regularised {
     /// How coefficients start.
     #[serde(default)]
     pub init: InitKind,
+    /// How the numbers are stored.
+    #[serde(default)]
+    pub number: NumberKind,
     /// How budgets shrink to what they are in the end.
     pub shrink: Shrink,
     /// How it is trained.
     pub training: Training,
+}
+
+/// How the numbers of a file are stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NumberKind {
+    /// Two bytes a number.
+    #[default]
+    Float16,
+    /// Four bytes a number.
+    Float32,
 }
 
 /// How coefficients start.
@@ -155,6 +217,9 @@ pub struct Training {
     /// Images are moved by up to this many pixels in each direction, at random.
     #[serde(default)]
     pub shift: usize,
+    /// Whether half of the images, drawn at random, are mirrored.
+    #[serde(default)]
+    pub flip: bool,
     /// Label smoothing, 0 to 1.
     #[serde(default)]
     pub smoothing: f64,
@@ -239,14 +304,36 @@ impl Rate {
     }
 }
 
-/// A short run, to see that everything works.
+/// Other lengths than those of the experiment itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Quick {
+pub struct Lengths {
     /// Epochs of the ordinary network.
     pub dense_epochs: usize,
     /// Epochs of the regularised network.
     pub regularised_epochs: usize,
+    /// Training images, the first ones; absent: all.
+    #[serde(default)]
+    pub train: Option<usize>,
+    /// Validation images; absent: as in the experiment.
+    #[serde(default)]
+    pub validation: Option<usize>,
+    /// Test images, the first ones; absent: all.
+    #[serde(default)]
+    pub test: Option<usize>,
+}
+
+/// Which lengths a run has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Preset {
+    /// Minutes, to see that everything works: its numbers are no result.
+    Quick,
+    /// What a laptop does overnight at most.
+    #[default]
+    Default,
+    /// The paper's scale, for a GPU.
+    Full,
 }
 
 impl Experiment {
@@ -307,6 +394,23 @@ impl Experiment {
             .collect()
     }
 
+    /// The same experiment in the lengths of a preset.
+    pub fn in_lengths(mut self, preset: Preset) -> Self {
+        let lengths = match preset {
+            Preset::Quick => self.quick.clone(),
+            Preset::Default => return self,
+            Preset::Full => match self.full.clone() {
+                Some(full) => full,
+                None => return self,
+            },
+        };
+        self.dense.training.epochs = lengths.dense_epochs;
+        self.regularised.training.epochs = lengths.regularised_epochs;
+        (self.data.train, self.data.test) = (lengths.train, lengths.test);
+        self.data.validation = lengths.validation.unwrap_or(self.data.validation);
+        self
+    }
+
     /// The data set.
     ///
     /// # Errors
@@ -319,15 +423,9 @@ impl Experiment {
     }
 
     fn validate(&self) -> Result<(), String> {
-        self.data
-            .name
-            .parse::<DatasetName>()
-            .map_err(|e| format!("data.name: {e}"))?;
-        let ends = [0.0, 1.0].map(|p| ((p - self.data.mean) / self.data.deviation) as f32);
-        if self.data.deviation <= 0.0 || ends.iter().any(|x| !x.is_finite()) {
-            return Err(
-                "data.mean must be a number and data.deviation a number well above 0".into(),
-            );
+        self.validate_data(&self.data, "data")?;
+        if let Some(other) = self.data.on_stand_in() {
+            self.validate_data(&other, "data.stand_in")?;
         }
         if self.data.validation == 0 {
             return Err(
@@ -335,9 +433,21 @@ impl Experiment {
                     .into(),
             );
         }
-        let quick = [self.quick.dense_epochs, self.quick.regularised_epochs];
-        if quick.contains(&0) {
-            return Err("quick.dense_epochs and quick.regularised_epochs must be 1 or more".into());
+        for (part, lengths) in [("quick", Some(&self.quick)), ("full", self.full.as_ref())] {
+            let Some(l) = lengths else { continue };
+            let counts = [
+                Some(l.dense_epochs),
+                Some(l.regularised_epochs),
+                l.train,
+                l.validation,
+                l.test,
+            ];
+            if counts.contains(&Some(0)) {
+                return Err(format!("every number in [{part}] must be 1 or more"));
+            }
+        }
+        if self.dense.model.task() != self.regularised.model.task() {
+            return Err("dense.model and regularised.model are for different tasks".into());
         }
         let shrink = &self.regularised.shrink;
         let rates = [
@@ -401,5 +511,41 @@ impl Experiment {
             }
         }
         Ok(())
+    }
+
+    fn validate_data(&self, data: &Data, at: &str) -> Result<(), String> {
+        data.name
+            .parse::<DatasetName>()
+            .map_err(|e| format!("{at}.name: {e}"))?;
+        let ends = [0.0, 1.0].map(|p| ((p - data.mean) / data.deviation) as f32);
+        if data.deviation <= 0.0 || ends.iter().any(|x| !x.is_finite()) {
+            return Err(format!(
+                "{at}.mean must be a number and {at}.deviation a number well above 0"
+            ));
+        }
+        let sizes = [data.pad, data.resize];
+        if sizes
+            .iter()
+            .flatten()
+            .any(|size| !(1..=4096).contains(size))
+        {
+            return Err(format!("{at}: pad and resize must be 1 to 4096"));
+        }
+        if [data.train, data.test].contains(&Some(0)) {
+            return Err(format!("{at}: train and test must be 1 or more"));
+        }
+        // These tasks take pixels in a range of their own.
+        let range = match self.regularised.model.task() {
+            Task::Autoencoding => Some(([0.0, 1.0], "mean = 0 and deviation = 1")),
+            Task::Generation => Some(([-1.0, 1.0], "mean = 0.5 and deviation = 0.5")),
+            Task::Classification | Task::Segmentation => None,
+        };
+        match range {
+            Some((range, give)) if ends != range => Err(format!(
+                "{at}: this network takes pixels from {} to {}: give {give}",
+                range[0], range[1]
+            )),
+            _ => Ok(()),
+        }
     }
 }

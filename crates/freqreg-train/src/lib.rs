@@ -4,7 +4,6 @@
 pub mod budget;
 mod checkpoint;
 mod error;
-pub mod evaluate;
 pub mod experiment;
 pub mod images;
 pub mod network;
@@ -12,6 +11,7 @@ pub mod optimiser;
 pub mod page;
 pub mod report;
 pub mod reproduce;
+pub mod tasks;
 pub mod train;
 
 pub use error::{Error, Result};

@@ -1,5 +1,6 @@
 //! A network together with its parameters, and its way into a model file and back.
 
+use crate::experiment::NumberKind;
 use crate::{Error, Result};
 use candle_core::{DType, Device};
 use freqreg_file::{Model as ModelFile, Storage, Tensor as FileTensor, Values};
@@ -66,11 +67,11 @@ impl Network {
         self.parameters.iter().map(Parameter::kept).sum()
     }
 
-    /// The network as a file holds it: in float16, or for an ordinary network in float32.
+    /// The network as a file holds it.
     ///
     /// # Errors
     /// What candle reports.
-    pub fn to_file(&self, half: bool) -> Result<ModelFile> {
+    pub fn to_file(&self, number: NumberKind) -> Result<ModelFile> {
         let tensors = self.parameters.iter().map(|p| {
             let values = p.values()?;
             Ok(FileTensor {
@@ -83,10 +84,13 @@ impl Network {
                         order: order.clone(),
                     },
                 },
-                values: if half {
-                    Values::F16(values.into_iter().map(f16::from_f64).collect())
-                } else {
-                    Values::F32(values.into_iter().map(|v| v as f32).collect())
+                values: match number {
+                    NumberKind::Float16 => {
+                        Values::F16(values.into_iter().map(f16::from_f64).collect())
+                    }
+                    NumberKind::Float32 => {
+                        Values::F32(values.into_iter().map(|v| v as f32).collect())
+                    }
                 },
             })
         });

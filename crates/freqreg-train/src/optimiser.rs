@@ -98,8 +98,24 @@ impl Optimiser {
     /// # Errors
     /// [`Error::NoGradient`] for a parameter that the loss does not depend on.
     pub fn step(&mut self, gradients: &GradStore, rate: f64) -> Result<()> {
+        self.begin();
+        self.apply(gradients, rate, "")
+    }
+
+    /// Begins a step that is made in parts.
+    pub fn begin(&mut self) {
         self.steps += 1;
+    }
+
+    /// A part of the step: for the parameters whose names begin with `prefix`. Each takes part once a step.
+    ///
+    /// # Errors
+    /// [`Error::NoGradient`] for such a parameter that the loss does not depend on.
+    pub fn apply(&mut self, gradients: &GradStore, rate: f64, prefix: &str) -> Result<()> {
         for (parameter, slot) in self.parameters.iter().zip(&mut self.slots) {
+            if !parameter.name().starts_with(prefix) {
+                continue;
+            }
             let value = parameter.variable();
             let gradient = gradients
                 .get(&value)

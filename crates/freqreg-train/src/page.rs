@@ -11,8 +11,9 @@ mod seen;
 mod text;
 mod training;
 
-use crate::report::{NetworkReport, Pictures, Report};
-use text::{NONE, Text, count, decimal, duration, percent, ratio, shape};
+use crate::experiment::Preset;
+use crate::report::{Metric, NetworkReport, Pictures, Report};
+use text::{NONE, Text, count, decimal, duration, percent, ratio, score, shape};
 
 /// The page that shows a report with its pictures.
 ///
@@ -27,6 +28,7 @@ pub fn render(report: &Report, pictures: &Pictures) -> String {
         layers(report),
         seen::spectra(pictures),
         seen::filters(pictures),
+        seen::grids(pictures),
         seen::misread(pictures),
         seen::confusion(report),
         how(report),
@@ -46,17 +48,25 @@ pub fn render(report: &Report, pictures: &Pictures) -> String {
 }
 
 fn header(report: &Report) -> String {
-    let (dense, run) = (&report.dense, &report.regularised);
-    let drop = points_lost(report);
+    let (dense, run, metric) = (&report.dense, &report.regularised, report.metric);
+    let lost = lost(report);
+    let name = metric.name();
+    let mut capital = name.chars();
+    let head: String = capital
+        .next()
+        .iter()
+        .flat_map(|c| c.to_uppercase())
+        .chain(capital)
+        .collect();
     format!(
         "<header>\n{}<h1>{}</h1>\n\
-         <p class=\"lead\"><b>{} weights</b> as <b>{} numbers</b>; reads <b>{}</b> of {} test images.</p>\n\
+         <p class=\"lead\"><b>{} weights</b> as <b>{} numbers</b>; {name} <b>{}</b> on {} test images.</p>\n\
          <dl class=\"facts\">\n{}{}{}{}</dl>\n</header>\n",
         banners(report),
         Text(&report.title),
         count(run.weights),
         count(run.kept),
-        percent(run.test_accuracy, 2),
+        score(metric, run.test),
         count(report.data.test),
         fact(
             "Fewer numbers",
@@ -69,19 +79,28 @@ fn header(report: &Report) -> String {
             &format!("{} for the ordinary network", bytes(dense.file_bytes)),
         ),
         fact(
-            "Test accuracy",
-            &percent(run.test_accuracy, 2),
-            &misread_count(run, report.data.test)
+            &format!("{head} on the test images"),
+            &score(metric, run.test),
+            &match metric {
+                Metric::Accuracy => misread_count(run, report.data.test),
+                Metric::Dice => String::new(),
+                _ => "less is better".into(),
+            }
         ),
         fact(
-            if drop < 0.0 { "Gain" } else { "Drop" },
-            &format!("{} points", decimal(drop.abs(), 2)),
-            &format!(
-                "from {} of the ordinary network",
-                percent(dense.test_accuracy, 2)
-            ),
+            if lost < 0.0 { "Gain" } else { "Loss" },
+            &format!("{} {}", decimal(lost.abs(), 2), unit_of(metric, lost)),
+            &format!("from {} of the ordinary network", score(metric, dense.test)),
         ),
     )
+}
+
+fn unit_of(metric: Metric, lost: f64) -> &'static str {
+    match (metric.is_share(), lost < 0.0) {
+        (true, _) => "points",
+        (false, false) => "% more",
+        (false, true) => "% less",
+    }
 }
 
 fn fact(name: &str, value: &str, detail: &str) -> String {
@@ -93,7 +112,8 @@ fn banners(report: &Report) -> String {
         format!("<div class=\"banner\" role=\"note\"><b>{head}</b><p>{text}</p></div>\n")
     };
     let mut html = String::new();
-    if report.data.sample {
+    let data = &report.data;
+    if data.sample {
         html += &banner(
             "Only the embedded sample: these numbers do not compare with any other.",
             &format!(
@@ -104,7 +124,17 @@ fn banners(report: &Report) -> String {
             ),
         );
     }
-    if report.quick {
+    if let Some(other) = &data.stands_in_for {
+        html += &banner(
+            &format!("On {}, not on {}.", Text(&data.name), Text(other)),
+            &format!(
+                "{} can’t be had here, so {} stands in for it: nothing here compares with what is printed for the other.",
+                Text(other),
+                Text(&data.name)
+            ),
+        );
+    }
+    if report.preset == Preset::Quick {
         html += &banner(
             "A quick run: its numbers are no result.",
             "It was cut short by <code>--quick</code> to see that everything works. Run it again without.",
@@ -115,6 +145,7 @@ fn banners(report: &Report) -> String {
 
 fn results(report: &Report) -> String {
     let (dense, run, paper) = (&report.dense, &report.regularised, report.paper.as_ref());
+    let metric = report.metric;
     // The paper says nothing of some rows; one cell may stand for two rows.
     let row = |name: &str, dense: &str, claim: Option<&str>, run: &str| {
         let claim = match (paper, claim) {
@@ -167,7 +198,10 @@ fn results(report: &Report) -> String {
         row(
             "Ratio as the paper counts",
             &ratio(dense.paper_ratio()),
-            paper.map(|p| printed(&p.ratio)).as_deref(),
+            paper
+                .and_then(|p| p.ratio.as_deref())
+                .map(printed)
+                .as_deref(),
             &ratio(run.paper_ratio()),
         ),
         row(
@@ -177,31 +211,39 @@ fn results(report: &Report) -> String {
             &ratio(run.plain_ratio()),
         ),
         row(
-            "Test accuracy",
-            &percent(dense.test_accuracy, 2),
-            paper.map(|p| printed(&p.accuracy)).as_deref(),
-            &percent(run.test_accuracy, 2),
+            &format!("Test: {}", metric.name()),
+            &score(metric, dense.test),
+            // What is printed for one data set does not stand beside what was measured on another.
+            paper
+                .filter(|_| report.data.stands_in_for.is_none())
+                .and_then(|p| p.accuracy.as_deref())
+                .map(printed)
+                .as_deref(),
+            &score(metric, run.test),
         ),
         row(
-            "Drop, in points",
+            &format!("Loss, {}", metric.loss_unit()),
             NONE,
             None,
-            &decimal(points_lost(report), 2),
+            &decimal(lost(report), 2),
         ),
         row(
-            "Validation accuracy",
-            &percent(dense.validation_accuracy, 2),
+            &format!("Validation: {}", metric.name()),
+            &score(metric, dense.validation),
             None,
-            &percent(run.validation_accuracy, 2),
-        ),
-        row(
-            "Cross entropy on the test images, in nats",
-            &decimal(dense.test_loss, 4),
-            None,
-            &decimal(run.test_loss, 4),
+            &score(metric, run.validation),
         ),
     ]
     .concat();
+    let measures: String = run
+        .measures
+        .iter()
+        .map(|(name, value)| {
+            let other = dense.measures.get(name).copied().unwrap_or(f64::NAN);
+            row(measure(name), &decimal(other, 4), None, &decimal(*value, 4))
+        })
+        .collect();
+    let rows = rows + &measures;
     let source = paper.map_or(String::new(), |p| {
         format!(
             "<p class=\"source\">The paper’s claim: {}. Only what it prints stands here.</p>\n",
@@ -327,13 +369,26 @@ fn section(head: &str, body: &str) -> String {
     format!("<section>\n<h2>{head}</h2>\n{body}</section>\n")
 }
 
-/// Percentage points of test accuracy that the regularised network lost against the ordinary one.
-fn points_lost(report: &Report) -> f64 {
-    100.0 * (report.dense.test_accuracy - report.regularised.test_accuracy)
+/// What the regularised network lost against the ordinary one, in the metric's way to count it.
+fn lost(report: &Report) -> f64 {
+    report
+        .metric
+        .loss(report.dense.test, report.regularised.test)
+}
+
+/// A further measure in words.
+fn measure(name: &str) -> &str {
+    match name {
+        "cross_entropy" => "Cross entropy on the test images, in nats",
+        "iou" => "Intersection over union on the test images",
+        "reconstruction" => "Reconstruction, bits a pixel",
+        "divergence" => "Divergence of the latent numbers, bits a pixel",
+        _ => "Another measure",
+    }
 }
 
 fn misread_count(network: &NetworkReport, images: usize) -> String {
-    let share = 1.0 - network.test_accuracy;
+    let share = 1.0 - network.test;
     if share.is_finite() {
         format!(
             "{} misread",

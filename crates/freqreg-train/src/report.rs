@@ -3,16 +3,18 @@
 //! The schema is versioned by [`Report::schema`]; a field is never renamed or given another meaning without
 //! raising it.
 
+use crate::experiment::Preset;
 use freqreg_models::Architecture;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The version of the schema that this crate writes.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// Everything that one run of an experiment found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// Version of this schema: 1.
+    /// Version of this schema: 2.
     pub schema: u32,
     /// Version of the program.
     pub version: String,
@@ -20,8 +22,10 @@ pub struct Report {
     pub experiment: String,
     /// What it is, in a line.
     pub title: String,
-    /// Whether the run was cut short by `--quick`: its numbers are no result.
-    pub quick: bool,
+    /// The lengths of the run; with `quick` its numbers are no result.
+    pub preset: Preset,
+    /// What is measured: every `train`, `validation` and `test` below is in it.
+    pub metric: Metric,
     /// What the experiment was changed in on the command line, as `--epochs 3`; empty for the experiment as it stands.
     #[serde(default)]
     pub changes: Vec<String>,
@@ -37,10 +41,67 @@ pub struct Report {
     pub regularised: NetworkReport,
     /// What the paper claims, where it claims something.
     pub paper: Option<PaperClaim>,
-    /// Accuracy on the validation images when every layer's prefix is cut to a share of itself, nothing retrained.
+    /// How well it does on the validation images when every layer's prefix is cut to a share of itself, nothing retrained.
     pub cut_curve: Vec<CutPoint>,
     /// Wall-clock seconds.
     pub seconds: Seconds,
+}
+
+/// What a run measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Metric {
+    /// The share of images that are read rightly, 0 to 1.
+    Accuracy,
+    /// The mean over images of the Dice coefficient 2 |A ∩ B| / (|A| + |B|) of found and true foreground, 0 to 1.
+    Dice,
+    /// The Fréchet distance between generated and real images in the features of a LeNet5 of ours, 0 at best. It is
+    /// not the FID, which takes the features of an Inception network.
+    FrechetDistance,
+    /// The negative evidence lower bound in bits a pixel; less is better.
+    BitsPerPixel,
+}
+
+impl Metric {
+    /// Its name in running text.
+    pub fn name(self) -> &'static str {
+        match self {
+            Metric::Accuracy => "accuracy",
+            Metric::Dice => "Dice coefficient",
+            Metric::FrechetDistance => "Fréchet distance",
+            Metric::BitsPerPixel => "bits a pixel",
+        }
+    }
+
+    /// Whether it is a share of 1 of which more is better; of the others less is better.
+    pub fn is_share(self) -> bool {
+        matches!(self, Metric::Accuracy | Metric::Dice)
+    }
+
+    /// A value as it is printed: `98.94 %`, `0.2104`.
+    pub fn show(self, value: f64) -> String {
+        match self {
+            Metric::Accuracy | Metric::Dice => format!("{:.2} %", 100.0 * value),
+            Metric::FrechetDistance => format!("{value:.3}"),
+            Metric::BitsPerPixel => format!("{value:.4}"),
+        }
+    }
+
+    /// What is lost from `dense` to `regularised`: points of a share, or per cent more of what should be little.
+    pub fn loss(self, dense: f64, regularised: f64) -> f64 {
+        match self.is_share() {
+            true => 100.0 * (dense - regularised),
+            false => 100.0 * (regularised / dense - 1.0),
+        }
+    }
+
+    /// The unit of [`Metric::loss`].
+    pub fn loss_unit(self) -> &'static str {
+        match self.is_share() {
+            true => "points",
+            false => "% more",
+        }
+    }
 }
 
 /// The data of a run.
@@ -52,6 +113,10 @@ pub struct DataReport {
     pub source: String,
     /// Whether it is only the embedded sample, so that the numbers do not compare with any other.
     pub sample: bool,
+    /// The data set that the experiment is for, where that could not be had and this one stands in: then nothing
+    /// here compares with what is printed for the other.
+    #[serde(default)]
+    pub stands_in_for: Option<String>,
     /// Images trained on.
     pub train: usize,
     /// Images held out of the training set, on which every choice rests.
@@ -75,13 +140,15 @@ pub struct NetworkReport {
     pub payload_bytes: usize,
     /// Bytes of its file.
     pub file_bytes: usize,
-    /// Share of the validation images that it reads rightly, 0 to 1.
-    pub validation_accuracy: f64,
-    /// Share of the test images that it reads rightly, 0 to 1.
-    pub test_accuracy: f64,
-    /// Mean cross entropy on the test images, in nats.
-    pub test_loss: f64,
-    /// Test images by class (row) and by answer (column).
+    /// How well it does on the validation images.
+    pub validation: f64,
+    /// How well it does on the test images.
+    pub test: f64,
+    /// What else was measured on the test images, by name: `cross_entropy` in nats; for segmentation `iou`; for
+    /// autoencoding `reconstruction` and `divergence`, in bits a pixel.
+    pub measures: BTreeMap<String, f64>,
+    /// For classification: test images by class (row) and by answer (column).
+    #[serde(default)]
     pub confusion: Vec<Vec<usize>>,
     /// Its tensors.
     pub layers: Vec<LayerReport>,
@@ -113,12 +180,12 @@ pub struct EpochReport {
     pub epoch: usize,
     /// Steps made so far.
     pub step: usize,
-    /// Mean training loss of the epoch, in nats.
+    /// Mean training loss of the epoch, in nats; for autoencoding in bits a pixel.
     pub loss: f64,
-    /// Share of the training images read rightly while training.
-    pub train_accuracy: f64,
-    /// Share of the validation images read rightly at its end.
-    pub validation_accuracy: f64,
+    /// How well the network did on the training images while training, where that is known.
+    pub train: Option<f64>,
+    /// How well it does on the validation images at its end.
+    pub validation: f64,
     /// Numbers stored at its end.
     pub kept: usize,
     /// Learning rate at its end.
@@ -133,10 +200,12 @@ pub struct PaperClaim {
     pub weights: String,
     /// Numbers kept.
     pub kept: usize,
-    /// The ratio as printed, as `> 1100x`.
-    pub ratio: String,
-    /// The accuracy or the drop, as printed.
-    pub accuracy: String,
+    /// The ratio, as `> 1100x`, where it is printed.
+    #[serde(default)]
+    pub ratio: Option<String>,
+    /// The accuracy or the drop, where it is printed.
+    #[serde(default)]
+    pub accuracy: Option<String>,
     /// Where it stands.
     pub source: String,
 }
@@ -148,8 +217,8 @@ pub struct CutPoint {
     pub share: f64,
     /// Numbers that the network then has.
     pub kept: usize,
-    /// Share of the validation images read rightly.
-    pub validation_accuracy: f64,
+    /// How well it then does on the validation images.
+    pub validation: f64,
 }
 
 /// Wall-clock times: the only part of a report that differs between two runs of one seed.
@@ -185,6 +254,23 @@ pub struct Pictures {
     pub filters: Option<Filters>,
     /// Some test images that the regularised network misreads.
     pub misread: Vec<Misread>,
+    /// Images that the networks made or judged.
+    pub grids: Vec<Grid>,
+}
+
+/// Images side by side.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Grid {
+    /// What they are.
+    pub title: String,
+    /// What there is to see.
+    pub caption: String,
+    /// Images in a row.
+    pub columns: usize,
+    /// Channels (1 or 3), height and width of an image.
+    pub size: [usize; 3],
+    /// `[channels, height, width]` each, 0 to 255.
+    pub images: Vec<Vec<u8>>,
 }
 
 /// The coefficients of a tensor in the bounding box of its prefix.

@@ -1,20 +1,20 @@
 //! The whole walk of an experiment: data, both trainings, the model file, the networks as read back from their
 //! files, the one look at the test set, the report.
 
-use crate::evaluate::evaluate;
-use crate::experiment::Experiment;
-use crate::images::Scale;
+use crate::experiment::{Experiment, NumberKind, Preset};
+use crate::images::{Preparation, Scale};
 use crate::network::Network;
 use crate::report::{
     CutPoint, DataReport, Filters, LayerReport, Misread, NetworkReport, Pictures, Report, SCHEMA,
     Seconds, Spectrum,
 };
+use crate::tasks::{self, Setting, evaluate};
 use crate::train::{Event, Observer, Trained, Trainer};
 use crate::{Error, Result, page};
 use candle_core::Device;
-use freqreg_data::{Dataset, Images};
+use freqreg_data::{Dataset, DatasetName, Images};
 use freqreg_file::{Model as ModelFile, Storage, write_atomically};
-use freqreg_models::{Architecture, Budgets};
+use freqreg_models::Budgets;
 use freqreg_nn::{Form, Parameter};
 use std::fs;
 use std::io::Write;
@@ -34,8 +34,8 @@ pub struct Options<'a> {
     pub resume: bool,
     /// What the experiment was changed in, as `--epochs 3`, for the report; empty for the experiment as it stands.
     pub changes: Vec<String>,
-    /// Whether the lengths of `[quick]` replace the real ones.
-    pub quick: bool,
+    /// Which of the experiment's lengths the run has.
+    pub preset: Preset,
     /// Set from outside to make it save and stop.
     pub stop: &'a AtomicBool,
 }
@@ -65,23 +65,66 @@ pub fn device(name: &str) -> Result<Device> {
     Device::new_cuda(ordinal).map_err(|e| refuse(e.to_string()))
 }
 
+/// The data that an experiment runs on.
+pub struct Loaded {
+    /// The experiment, on the data set that was found.
+    pub experiment: Experiment,
+    /// The data.
+    pub dataset: Dataset,
+    /// The data set that the experiment is for, where that could not be had.
+    pub stands_in_for: Option<DatasetName>,
+}
+
+/// Finds the data of an experiment: its own data set, or where no source has that, its stand-in. With a folder in the
+/// options it must be the data set itself.
+///
+/// # Errors
+/// No source for either, and whatever is wrong with what was found.
+pub fn load(experiment: &Experiment, options: &freqreg_data::Options) -> Result<Loaded> {
+    let name = experiment.dataset()?;
+    let mut experiment = experiment.clone();
+    let other = experiment
+        .data
+        .on_stand_in()
+        .filter(|_| options.folder.is_none());
+    match (freqreg_data::load(name, options), other) {
+        (Ok(dataset), _) => Ok(Loaded {
+            experiment,
+            dataset,
+            stands_in_for: None,
+        }),
+        (Err(freqreg_data::Error::NoSource { .. }), Some(other)) => {
+            experiment.data = other;
+            let found = experiment.dataset()?;
+            let line = format!(
+                "{}: can't be had; {} stands in for it",
+                name.title(),
+                found.title()
+            );
+            match &options.notify {
+                Some(notify) => notify(&line),
+                // Nothing is lost that matters where standard error is closed: the report says it as well.
+                None => _ = writeln!(std::io::stderr(), "{line}"),
+            }
+            Ok(Loaded {
+                dataset: freqreg_data::load(found, options)?,
+                experiment,
+                stands_in_for: Some(name),
+            })
+        }
+        (Err(error), _) => Err(error.into()),
+    }
+}
+
 /// Runs the experiment on `data` and leaves its results in `options.out`: `report.json`, `report.html`,
 /// `model.freq`, `model.safetensors`, `dense.freq`, `log.jsonl`, and the checkpoints.
 ///
 /// # Errors
 /// Whatever goes wrong on the way; every file is whole or not there.
-pub fn reproduce(
-    experiment: &Experiment,
-    data: &Dataset,
-    options: &Options<'_>,
-    observe: Observer<'_>,
-) -> Result<Report> {
+pub fn reproduce(loaded: &Loaded, options: &Options<'_>, observe: Observer<'_>) -> Result<Report> {
     let clock = Instant::now();
-    let mut experiment = experiment.clone();
-    if options.quick {
-        experiment.dense.training.epochs = experiment.quick.dense_epochs;
-        experiment.regularised.training.epochs = experiment.quick.regularised_epochs;
-    }
+    let experiment = loaded.experiment.clone().in_lengths(options.preset);
+    let data = &loaded.dataset;
     let run = Run::new(&experiment, data, options)?;
     // Everything that can be refused is refused before the first step.
     let (regularised, ends) = run.build_regularised()?;
@@ -105,8 +148,11 @@ pub fn reproduce(
     let regularised_trained = run.train("regularised", &regularised, Some(ends), &mut observe)?;
     // From here on the folder's results change: no report may stand beside files that are not its own.
     run.remove(&REPORTS)?;
-    dense.to_file(false)?.write(run.path("dense.freq"))?;
-    regularised.to_file(true)?.write(run.path("model.freq"))?;
+    let number = experiment.regularised.number;
+    dense
+        .to_file(NumberKind::Float32)?
+        .write(run.path("dense.freq"))?;
+    regularised.to_file(number)?.write(run.path("model.freq"))?;
     drop((dense, regularised));
 
     let (dense, _) = run.measure("dense.freq", dense_trained.history)?;
@@ -118,16 +164,18 @@ pub fn reproduce(
         version: env!("CARGO_PKG_VERSION").into(),
         experiment: experiment.name.clone(),
         title: experiment.title.clone(),
-        quick: options.quick,
+        preset: options.preset,
+        metric: tasks::task(run.task).metric(),
         changes: options.changes.clone(),
         seed: options.seed,
         data: DataReport {
             name: data.name.to_string(),
             source: data.source.id().into(),
             sample: data.source.is_sample(),
+            stands_in_for: loaded.stands_in_for.map(|name| name.to_string()),
             train: run.train.count,
             validation: run.validation.count,
-            test: data.test.count,
+            test: run.test.count,
         },
         device: match options.device.location() {
             candle_core::DeviceLocation::Cpu => "cpu".into(),
@@ -160,9 +208,11 @@ struct Run<'a> {
     experiment: &'a Experiment,
     options: &'a Options<'a>,
     data: &'a Dataset,
+    task: freqreg_models::Task,
     train: Images,
     validation: Images,
-    scale: Scale,
+    test: Images,
+    preparation: Preparation,
 }
 
 const PHASES: [&str; 2] = ["dense", "regularised"];
@@ -186,29 +236,69 @@ impl<'a> Run<'a> {
             // It is smaller than the set that the experiment was written for: a sixth of it validates at most.
             held_out = held_out.min(data.train.count / 6);
         }
+        let refuse = |reason: String| Error::Experiment {
+            name: experiment.name.clone(),
+            reason,
+        };
         let trainings = [&experiment.dense.training, &experiment.regularised.training];
         let (side, most) = (data.train.height.min(data.train.width), data.train.count);
         let shift = trainings.iter().map(|t| t.shift).max().unwrap_or(0);
         if held_out >= most || shift >= side {
-            return Err(Error::Experiment {
-                name: experiment.name.clone(),
-                reason: format!(
-                    "it holds out {held_out} of {most} images and shifts them by up to {shift} of {side} pixels: nothing is left"
-                ),
-            });
+            return Err(refuse(format!(
+                "it holds out {held_out} of {most} images and shifts them by up to {shift} of {side} pixels: nothing is left"
+            )));
+        }
+        let task = experiment.regularised.model.task();
+        let masked = task == freqreg_models::Task::Segmentation;
+        if data.name.masked() != masked {
+            return Err(refuse(format!(
+                "{} has {} and its network needs {}",
+                data.name,
+                if masked { "no masks" } else { "masks" },
+                if masked { "masks" } else { "classes" }
+            )));
         }
         let (train, validation) = data.train.split(held_out, SPLIT_SEED)?;
+        // Each part only as large as it is used, then in the form that the network takes.
+        let (channels, _) = experiment.regularised.model.input();
+        let form = |images: Images, most: Option<usize>| -> Result<Images> {
+            let mut images = match most {
+                Some(n) if n < images.count => images.first(n),
+                _ => images,
+            };
+            if let Some(side) = experiment.data.pad {
+                images = images.padded(side, side)?;
+            }
+            if images.channels == 1 && channels != 1 {
+                images = images.with_colour(channels)?;
+            }
+            Ok(images)
+        };
         Ok(Run {
             experiment,
             options,
             data,
-            train,
-            validation,
-            scale: Scale {
-                mean: experiment.data.mean,
-                deviation: experiment.data.deviation,
+            task,
+            train: form(train, experiment.data.train)?,
+            validation: form(validation, None)?,
+            test: form(data.test.clone(), experiment.data.test)?,
+            preparation: Preparation {
+                scale: Scale {
+                    mean: experiment.data.mean,
+                    deviation: experiment.data.deviation,
+                },
+                resize: experiment.data.resize,
             },
         })
+    }
+
+    fn setting(&self) -> Setting<'_> {
+        Setting {
+            preparation: self.preparation,
+            smoothing: 0.0,
+            seed: freqreg_nn::Seed(self.options.seed),
+            device: &self.options.device,
+        }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -283,22 +373,28 @@ impl<'a> Run<'a> {
             name: self.experiment.name.clone(),
             reason: format!("{phase}.model: {reason}"),
         };
-        let (h, w) = (self.train.height, self.train.width);
-        let input = Architecture::input(&network.architecture);
-        if input != [1, h, w] {
+        let (c, h, w) = (self.train.channels, self.train.height, self.train.width);
+        let [h, w] = self.preparation.resize.map_or([h, w], |side| [side, side]);
+        let (channels, size) = network.architecture.input();
+        if channels != c || size.is_some_and(|size| size != [h, w]) {
+            let [height, width] = size.unwrap_or([h, w]);
             return Err(refuse(format!(
-                "it takes images of {input:?} (channels, height, width), {} has [1, {h}, {w}]",
-                self.data.name
+                "it takes images of {:?} (channels, height, width), {} has {:?}",
+                [channels, height, width],
+                self.data.name,
+                [c, h, w]
             )));
         }
-        let labels = self.train.labels.iter().chain(&self.data.test.labels);
-        let needed = labels.copied().max().map_or(1, |l| usize::from(l) + 1);
-        let image = candle_core::Tensor::zeros(
-            (1, 1, h, w),
-            candle_core::DType::F32,
-            &self.options.device,
-        )?;
-        let classes = network.model.forward(&image)?.dim(1)?;
+        use freqreg_models::Task::{Classification, Segmentation};
+        if !matches!(self.task, Classification | Segmentation) {
+            return Ok(());
+        }
+        let device = &self.options.device;
+        let image = candle_core::Tensor::zeros((1, c, h, w), candle_core::DType::F32, device)?;
+        let needed = usize::from(self.data.name.classes());
+        let classes = freqreg_nn::no_grad(|| network.model.forward(&image))
+            .map_err(|e| refuse(e.to_string()))?
+            .dim(1)?;
         if !(needed..=256).contains(&classes) {
             return Err(refuse(format!(
                 "it tells {classes} classes apart, {} has {needed} (and 256 are the most)",
@@ -347,13 +443,17 @@ impl<'a> Run<'a> {
             None => (&e.dense.training, serde_json::to_string(&e.dense)),
             Some(_) => (
                 &e.regularised.training,
-                serde_json::to_string(&e.regularised),
+                // How numbers are stored in the end does not change the training.
+                serde_json::to_string(&crate::experiment::Regularised {
+                    number: NumberKind::default(),
+                    ..e.regularised.clone()
+                }),
             ),
         };
         let settings = settings.map_err(|e| Error::Setting(e.to_string()))?;
         let identity = format!(
             "{phase} {settings} {:?} seed {} on {} images of {} ({}), {:?}",
-            e.data,
+            self.preparation,
             self.options.seed,
             self.train.count,
             self.data.name,
@@ -371,7 +471,7 @@ impl<'a> Run<'a> {
             seed: self.options.seed,
             images: &self.train,
             validation: &self.validation,
-            scale: self.scale,
+            preparation: self.preparation,
             device: &self.options.device,
             checkpoint: &self.checkpoint(phase),
             resume: self.options.resume,
@@ -391,14 +491,23 @@ impl<'a> Run<'a> {
         let path = self.path(name);
         let file = ModelFile::read(&path)?;
         let file_bytes = fs::metadata(&path).map_err(self.io("read", path))?.len() as usize;
-        let device = &self.options.device;
-        let network = Network::from_file(&file, device)?;
+        let network = Network::from_file(&file, &self.options.device)?;
         let model = network.model.as_ref();
-        let validation = evaluate(model, &self.validation, self.scale, device)?;
-        let images = &self.data.test;
-        let test = evaluate(model, images, self.scale, device)?;
-        let labels = images.labels.iter().chain(&test.answers);
-        let classes = labels.copied().max().map_or(0, |l| usize::from(l) + 1);
+        let setting = self.setting();
+        let validation = evaluate(self.task, model, &self.validation, &setting)?;
+        let images = &self.test;
+        let test = evaluate(self.task, model, images, &setting)?;
+        let classified = !test.answers.is_empty();
+        let classes = match classified {
+            true => usize::from(self.data.name.classes()).max(
+                test.answers
+                    .iter()
+                    .copied()
+                    .max()
+                    .map_or(0, |l| usize::from(l) + 1),
+            ),
+            false => 0,
+        };
         let mut confusion = vec![vec![0; classes]; classes];
         for (&label, &answer) in images.labels.iter().zip(&test.answers) {
             confusion[usize::from(label)][usize::from(answer)] += 1;
@@ -427,15 +536,22 @@ impl<'a> Run<'a> {
             .into(),
             payload_bytes: file.payload_bytes(),
             file_bytes,
-            validation_accuracy: validation.accuracy,
-            test_accuracy: test.accuracy,
-            test_loss: test.loss,
+            validation: validation.score,
+            test: test.score,
+            measures: test.measures,
             confusion,
             layers: layers.collect(),
             history,
         };
-        let misread = (0..images.count).filter(|&i| images.labels[i] != test.answers[i]);
+        // Only grey images are shown in a row.
+        let shown = if classified && images.channels == 1 {
+            images.count
+        } else {
+            0
+        };
+        let misread = (0..shown).filter(|&i| images.labels[i] != test.answers[i]);
         let pictures = Pictures {
+            grids: tasks::task(self.task).grids(model, images, &setting)?,
             spectra: spectra(&file)?,
             filters: filters(&file)?,
             misread: misread
@@ -453,10 +569,14 @@ impl<'a> Run<'a> {
         Ok((report, pictures))
     }
 
-    /// Accuracy on the validation images with every prefix cut to a share of itself.
+    /// How well it does on the validation images with every prefix cut to a share of itself.
     fn cut_curve(&self, file: &ModelFile) -> Result<Vec<CutPoint>> {
         let mut points = Vec::new();
-        for percent in (10..=100).rev().step_by(10) {
+        let step = match self.options.preset {
+            Preset::Quick => 25,
+            Preset::Default | Preset::Full => 10,
+        };
+        for percent in (step..=100).rev().step_by(step) {
             self.check_stop()?;
             let network = Network::from_file(file, &self.options.device)?;
             for p in &network.parameters {
@@ -465,11 +585,11 @@ impl<'a> Run<'a> {
                 }
             }
             let model = network.model.as_ref();
-            let v = evaluate(model, &self.validation, self.scale, &self.options.device)?;
+            let v = evaluate(self.task, model, &self.validation, &self.setting())?;
             points.push(CutPoint {
                 share: percent as f64 / 100.0,
                 kept: network.kept(),
-                validation_accuracy: v.accuracy,
+                validation: v.score,
             });
         }
         Ok(points)

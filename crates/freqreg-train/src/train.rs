@@ -1,16 +1,16 @@
 //! The training loop: batches, loss, step, shrinking budgets, checkpoints.
 
 use crate::checkpoint::{self, Progress, Running};
-use crate::evaluate::{count_right, evaluate};
 use crate::experiment::{Shrink, Training};
-use crate::images::{Scale, batch, epoch_order};
+use crate::images::{Preparation, Variation, batch, epoch_order};
 use crate::network::Network;
 use crate::optimiser::Optimiser;
-use crate::report::EpochReport;
+use crate::report::{EpochReport, Metric};
+use crate::tasks::{self, Batch, Setting};
 use crate::{Error, Result};
 use candle_core::Device;
 use freqreg_data::Images;
-use freqreg_nn::{Form, Schedule, Seed, ops};
+use freqreg_nn::{Form, Schedule, Seed};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -30,8 +30,10 @@ pub enum Event<'a> {
         epoch: usize,
         /// Mean loss of the epoch so far.
         loss: f64,
-        /// Share of the epoch's images read rightly so far.
-        accuracy: f64,
+        /// What scores are measured in.
+        metric: Metric,
+        /// The mean score of the epoch's steps so far, where steps tell it.
+        score: Option<f64>,
         /// Numbers stored now.
         kept: usize,
     },
@@ -39,6 +41,8 @@ pub enum Event<'a> {
     Epoch {
         /// `dense` or `regularised`.
         phase: &'static str,
+        /// What its scores are measured in.
+        metric: Metric,
         /// What it came to.
         report: &'a EpochReport,
         /// Epochs in all.
@@ -72,8 +76,8 @@ pub struct Trainer<'a> {
     pub images: &'a Images,
     /// Images to validate on, after each epoch.
     pub validation: &'a Images,
-    /// Pixels to numbers.
-    pub scale: Scale,
+    /// How images become numbers.
+    pub preparation: Preparation,
     /// Where it runs.
     pub device: &'a Device,
     /// Where its state goes, after each epoch and when it is stopped.
@@ -119,6 +123,14 @@ impl Trainer<'_> {
         };
         let schedules = self.schedules(network, steps);
         let seed = Seed(self.seed);
+        let kind = network.architecture.task();
+        let task = tasks::task(kind);
+        let setting = Setting {
+            preparation: self.preparation,
+            smoothing: training.smoothing,
+            seed,
+            device: self.device,
+        };
         let mut optimiser = Optimiser::new(training.optimiser.clone(), network.parameters.clone());
         let saved = match self.resume {
             true => checkpoint::load(self.checkpoint, &self.identity, network, &mut optimiser)?,
@@ -165,55 +177,74 @@ impl Trainer<'_> {
                 }
             }
             let at = step % per_epoch * batch_size;
-            let shift = (training.shift > 0).then_some((training.shift, seed, step));
+            let variation = (training.shift > 0 || training.flip).then_some(Variation {
+                shift: training.shift,
+                flip: training.flip,
+                seed,
+                step,
+            });
             let indices = &order.1[at..at + batch_size];
-            let (x, labels) = batch(self.images, indices, self.scale, shift, self.device)?;
-            let logits = network.model.forward(&x)?;
-            let loss = ops::cross_entropy(&logits, &labels, training.smoothing)?;
-            let value = f64::from(loss.to_scalar::<f32>()?);
-            if !value.is_finite() {
-                return Err(self.diverged(value, step, epoch));
-            }
+            let (x, labels) = batch(
+                self.images,
+                indices,
+                self.preparation,
+                variation,
+                self.device,
+            )?;
             let rate = training.rate.at(step, steps);
-            optimiser.step(&loss.backward()?, rate)?;
+            optimiser.begin();
+            let stepped = task.step(
+                network.model.as_ref(),
+                Batch { x, labels, step },
+                &setting,
+                &mut |loss, prefix| optimiser.apply(&loss.backward()?, rate, prefix),
+            )?;
+            if !stepped.loss.is_finite() {
+                return Err(self.diverged(stepped.loss, step, epoch));
+            }
 
             let running = &mut progress.running;
-            running.loss += value;
+            running.loss += stepped.loss;
             running.steps += 1;
-            running.right += count_right(&logits, &labels)?;
-            running.images += labels.len();
+            running.score += stepped.score.unwrap_or(0.0);
             progress.step += 1;
-            let (mean_loss, accuracy) = (
-                progress.running.loss / progress.running.steps as f64,
-                progress.running.right as f64 / progress.running.images as f64,
-            );
+            let steps_made = progress.running.steps as f64;
+            let mean_loss = progress.running.loss / steps_made;
+            let score = stepped.score.map(|_| progress.running.score / steps_made);
             observe(Event::Step {
                 phase: self.phase,
                 step: progress.step,
                 steps,
                 epoch: epoch + 1,
                 loss: mean_loss,
-                accuracy,
+                metric: task.metric(),
+                score,
                 kept: network.kept(),
             });
             if progress.step.is_multiple_of(per_epoch) {
                 let model = network.model.as_ref();
-                let v = evaluate(model, self.validation, self.scale, self.device)?;
+                let v = tasks::evaluate(kind, model, self.validation, &setting)?;
                 // The last step of the epoch may have been the fatal one: its state must not replace a good one.
-                if !v.loss.is_finite() {
-                    return Err(self.diverged(v.loss, step, epoch));
+                if let Some(&bad) = v
+                    .measures
+                    .values()
+                    .chain([&v.score])
+                    .find(|x| !x.is_finite())
+                {
+                    return Err(self.diverged(bad, step, epoch));
                 }
                 let report = EpochReport {
                     epoch: epoch + 1,
                     step: progress.step,
                     loss: mean_loss,
-                    train_accuracy: accuracy,
-                    validation_accuracy: v.accuracy,
+                    train: score,
+                    validation: v.score,
                     kept: network.kept(),
                     rate,
                 };
                 observe(Event::Epoch {
                     phase: self.phase,
+                    metric: task.metric(),
                     report: &report,
                     epochs: training.epochs,
                 });

@@ -1,11 +1,18 @@
-//! Small grey images as PNG in a data URI.
+//! Small images as PNG in a data URI.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-/// The address of an image, or nothing if the pixels do not fill it.
-pub(super) fn data_uri([height, width]: [usize; 2], pixels: &[u8]) -> Option<String> {
-    if pixels.is_empty() || height.checked_mul(width) != Some(pixels.len()) {
+/// The address of an image of 1 or 3 channels, its pixels interleaved; nothing if they do not fill it.
+pub(super) fn data_uri(
+    channels: usize,
+    [height, width]: [usize; 2],
+    pixels: &[u8],
+) -> Option<String> {
+    let size = height
+        .checked_mul(width)
+        .and_then(|n| n.checked_mul(channels));
+    if pixels.is_empty() || size != Some(pixels.len()) {
         return None;
     }
     let mut bytes = Vec::new();
@@ -14,7 +21,11 @@ pub(super) fn data_uri([height, width]: [usize; 2], pixels: &[u8]) -> Option<Str
         u32::try_from(width).ok()?,
         u32::try_from(height).ok()?,
     );
-    encoder.set_color(png::ColorType::Grayscale);
+    encoder.set_color(match channels {
+        1 => png::ColorType::Grayscale,
+        3 => png::ColorType::Rgb,
+        _ => return None,
+    });
     encoder.set_depth(png::BitDepth::Eight);
     let mut writer = encoder.write_header().ok()?;
     writer.write_image_data(pixels).ok()?;
@@ -29,7 +40,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         let pixels: Vec<u8> = (0..6).map(|i| i * 50).collect();
-        let uri = data_uri([2, 3], &pixels).expect("pixels fill the image");
+        let uri = data_uri(1, [2, 3], &pixels).expect("pixels fill the image");
         let bytes = STANDARD
             .decode(uri.strip_prefix("data:image/png;base64,").expect("a PNG"))
             .expect("base64");
@@ -44,8 +55,8 @@ mod tests {
 
     #[test]
     fn pixels_that_do_not_fill_the_image_are_none() {
-        assert!(data_uri([2, 3], &[0; 5]).is_none());
-        assert!(data_uri([0, 0], &[]).is_none());
-        assert!(data_uri([usize::MAX, 2], &[0; 5]).is_none());
+        assert!(data_uri(1, [2, 3], &[0; 5]).is_none());
+        assert!(data_uri(1, [0, 0], &[]).is_none());
+        assert!(data_uri(3, [usize::MAX, 2], &[0; 5]).is_none());
     }
 }

@@ -1,8 +1,8 @@
 //! What can be looked at: kept spectra, filters, misread images and who is taken for whom.
 
-use super::text::{count, percent};
+use super::text::{Text, count, percent};
 use super::{cells, digit, section};
-use crate::report::{Misread, Pictures, Report};
+use crate::report::{Grid, Misread, Pictures, Report};
 
 /// The colours of spectra and filters.
 fn legend(cut: bool) -> String {
@@ -63,8 +63,45 @@ pub(super) fn misread(pictures: &Pictures) -> String {
     )
 }
 
+/// Images side by side, each set as one picture.
+pub(super) fn grids(pictures: &Pictures) -> String {
+    let figure = |grid: &Grid| {
+        let ([height, width], channels, pixels) = joined(grid)?;
+        let uri = digit::data_uri(channels, [height, width], &pixels)?;
+        let figure = format!(
+            "<p>{}</p>\n<figure class=\"grid\"><img src=\"{uri}\" width=\"{width}\" height=\"{height}\" \
+             alt=\"{}\"></figure>\n",
+            Text(&grid.caption),
+            Text(&grid.title),
+        );
+        Some(section(&Text(&grid.title).to_string(), &figure))
+    };
+    pictures.grids.iter().filter_map(figure).collect()
+}
+
+/// Height, width, channels and interleaved pixels of all images of a grid with a line between them.
+fn joined(grid: &Grid) -> Option<([usize; 2], usize, Vec<u8>)> {
+    const LINE: usize = 2;
+    let [channels, h, w] = grid.size;
+    let columns = grid.columns.min(grid.images.len());
+    if columns == 0 || grid.images.iter().any(|i| i.len() != channels * h * w) {
+        return None;
+    }
+    let rows = grid.images.len().div_ceil(columns);
+    let (height, width) = (rows * (h + LINE) - LINE, columns * (w + LINE) - LINE);
+    let mut pixels = vec![128; height * width * channels];
+    for (i, image) in grid.images.iter().enumerate() {
+        let (top, left) = (i / columns * (h + LINE), i % columns * (w + LINE));
+        for (at, &p) in image.iter().enumerate() {
+            let (c, y, x) = (at / (h * w), at / w % h, at % w);
+            pixels[((top + y) * width + left + x) * channels + c] = p;
+        }
+    }
+    Some(([height, width], channels, pixels))
+}
+
 fn misread_image(image: &Misread) -> Option<String> {
-    let uri = digit::data_uri(image.size, &image.pixels)?;
+    let uri = digit::data_uri(1, image.size, &image.pixels)?;
     let (label, answer, sure) = (
         image.label,
         image.answer,

