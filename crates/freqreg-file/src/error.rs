@@ -101,6 +101,9 @@ pub enum Error {
         /// What is wrong with it.
         fault: Fault,
     },
+    /// A PyTorch file is at fault.
+    #[error(transparent)]
+    Pt(#[from] crate::PtFault),
 }
 
 /// What can be wrong with one tensor.
@@ -166,4 +169,75 @@ pub enum Fault {
     /// The coefficients could not be transformed.
     #[error("cannot be expanded: {0}")]
     Transform(freqreg_dct::Error),
+    /// An entry of a PyTorch state dict is no tensor.
+    #[error(
+        "it is {found}, not a tensor: save the state dict alone, torch.save(model.state_dict(), path)"
+    )]
+    NotATensor {
+        /// What it is.
+        found: &'static str,
+    },
+    /// A tensor reaches beyond its storage, or has more elements than its storage.
+    #[error(
+        "shape {shape:?} with strides {strides:?} from element {offset} on does not fit a storage of {available} elements"
+    )]
+    Strides {
+        /// The shape of the tensor.
+        shape: Vec<usize>,
+        /// Elements from one index to the next, an axis each.
+        strides: Vec<usize>,
+        /// The element of the storage at which the tensor begins.
+        offset: usize,
+        /// Elements of the storage.
+        available: usize,
+    },
+    /// The parts of a sparse tensor do not fit each other.
+    #[error(
+        "indices {indices:?} of type {dtype} and values {values:?} make no sparse tensor of shape {shape:?}: \
+         read are int64 indices [axes, stored] and values [stored]"
+    )]
+    Sparse {
+        /// The shape of the tensor.
+        shape: Vec<usize>,
+        /// The shape of its indices.
+        indices: Vec<usize>,
+        /// The type of its indices.
+        dtype: crate::PtType,
+        /// The shape of its values.
+        values: Vec<usize>,
+    },
+    /// An index of a sparse tensor points outside its shape.
+    #[error("index {index} of stored value {position} lies outside axis {axis} of shape {shape:?}")]
+    IndexRange {
+        /// The shape of the tensor.
+        shape: Vec<usize>,
+        /// The axis.
+        axis: usize,
+        /// Which of the stored values.
+        position: usize,
+        /// The index along that axis.
+        index: i64,
+    },
+    /// A dense tensor was to be imported as coefficients.
+    #[error("it is dense, and kept coefficients are sparse tensors: leave it out of the import")]
+    Dense,
+    /// A sparse tensor gives two values for one index.
+    #[error("index {index:?} is given twice: coalesce the tensor before it is saved")]
+    IndexTwice {
+        /// The index.
+        index: Vec<usize>,
+    },
+    /// The stored values of a sparse tensor are not the first coefficients in keep order.
+    #[error(
+        "coefficient {index:?} stands beyond the first {within} in keep order, though only {stored} are stored: \
+         these are not the first coefficients in zigzag order"
+    )]
+    NotAPrefix {
+        /// The index of the first stored value that lies too far out.
+        index: Vec<usize>,
+        /// How far the prefix may reach, in coefficients.
+        within: usize,
+        /// Values stored.
+        stored: usize,
+    },
 }

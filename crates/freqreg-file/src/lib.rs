@@ -8,12 +8,14 @@ mod error;
 mod fs;
 mod limits;
 mod model;
+mod pt;
 mod wire;
 
 pub use error::{Error, Fault, Result};
 pub use fs::write_atomically;
 pub use limits::Limits;
 pub use model::{MAX_AXES, Model, Storage, Tensor, Values};
+pub use pt::{PtFault, PtTensor, PtType, PtValues, import_prefixes, parse_pt, read_pt};
 
 /// The newest version of the format that this crate reads, and the one it writes.
 pub const VERSION: u8 = wire::VERSION;
