@@ -1,6 +1,8 @@
 //! The program `freqreg`: command lines in, results and clear errors out. What it does is in the libraries.
 
 mod bench;
+mod eval;
+mod import;
 mod progress;
 mod reproduce;
 mod table;
@@ -29,6 +31,10 @@ struct Cli {
 enum Command {
     /// Train an experiment's ordinary and regularised network, and report what became of them
     Reproduce(reproduce::Args),
+    /// Segment pictures with a model file, and score what it finds against true masks
+    Eval(eval::Args),
+    /// Turn a network that the paper's authors released into a model file
+    Import(import::Args),
     /// Time a synthesis and a training step on this machine
     Bench(bench::Args),
 }
@@ -37,6 +43,8 @@ fn main() -> ExitCode {
     quieten_candle();
     let result = match Cli::parse().command {
         Command::Reproduce(args) => reproduce::run(&args),
+        Command::Eval(args) => eval::run(&args),
+        Command::Import(args) => import::run(&args),
         Command::Bench(args) => bench::run(&args),
     };
     match result {

@@ -36,7 +36,8 @@ impl Progress {
                 steps,
                 epoch,
                 loss,
-                accuracy,
+                metric,
+                score,
                 kept,
             } => {
                 let (_, first, since) = match self.began {
@@ -56,8 +57,12 @@ impl Progress {
                     bar.set_prefix(phase);
                     bar.set_position(step as u64);
                     bar.set_message(format!(
-                        "epoch {epoch}  loss {loss:.4}  accuracy {:.2} %  {kept} numbers  {} left",
-                        accuracy * 100.0,
+                        "epoch {epoch}  loss {loss:.4}  {}{kept} numbers  {} left",
+                        score.map_or(String::new(), |s| format!(
+                            "{} {}  ",
+                            metric.name(),
+                            metric.show(s)
+                        )),
                         duration(self.seconds_left)
                     ));
                 }
@@ -67,15 +72,16 @@ impl Progress {
             }
             Event::Epoch {
                 phase,
+                metric,
                 report,
                 epochs,
             } => {
                 self.line(&format!(
-                    "{phase:11} epoch {:2} of {epochs}  loss {:.4}  training {:.2} %  validation {:.2} %  {} numbers kept  {} left",
+                    "{phase:11} epoch {:2} of {epochs}  loss {:.4}  {}validation {}  {} numbers kept  {} left",
                     report.epoch,
                     report.loss,
-                    report.train_accuracy * 100.0,
-                    report.validation_accuracy * 100.0,
+                    report.train.map_or(String::new(), |s| format!("training {}  ", metric.show(s))),
+                    metric.show(report.validation),
                     report.kept,
                     duration(self.seconds_left)
                 ));

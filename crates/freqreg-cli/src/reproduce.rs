@@ -3,16 +3,18 @@
 use crate::progress::Progress;
 use crate::{Failure, table};
 use freqreg_train::budget::scale_budgets;
-use freqreg_train::experiment::Experiment;
-use freqreg_train::reproduce::{Options, device, reproduce};
+use freqreg_train::experiment::{Experiment, Preset};
+use freqreg_train::index::{Outcome, Row};
+use freqreg_train::report::Report;
+use freqreg_train::reproduce::{Options, device, load, reproduce};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// An experiment (see --list), or the path of a TOML file
+    /// An experiment (see --list), the path of a TOML file, or `all`
     #[arg(required_unless_present = "list")]
     name: Option<String>,
     /// Show all experiments that come along
@@ -43,8 +45,11 @@ pub(crate) struct Args {
     #[arg(long)]
     resume: bool,
     /// A short run, to see that everything works
-    #[arg(long)]
+    #[arg(long, conflicts_with = "full")]
     quick: bool,
+    /// The paper's scale, for a GPU
+    #[arg(long)]
+    full: bool,
     /// Print the report as JSON on standard output instead of the table
     #[arg(long)]
     json: bool,
@@ -60,34 +65,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         let _ = std::io::stdout().write_all(list.as_bytes());
         return Ok(());
     }
-    let name = args.name.as_deref().unwrap_or_default();
-    let mut experiment = Experiment::find(name)?;
-    if let Some(epochs) = args.epochs {
-        experiment.dense.training.epochs = epochs;
-        experiment.regularised.training.epochs = epochs;
-        experiment.quick.dense_epochs = epochs;
-        experiment.quick.regularised_epochs = epochs;
-    }
-    for budget in &args.budget {
-        set_budget(&mut experiment, budget)?;
-    }
     if let Some(threads) = args.threads {
         rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .build_global()?;
     }
-    let device = device(&args.device)?;
-    let dataset = freqreg_data::load(
-        experiment.dataset()?,
-        &freqreg_data::Options {
-            folder: args.data.clone(),
-            ..freqreg_data::Options::default()
-        },
-    )?;
-    let out = args
-        .out
-        .clone()
-        .unwrap_or_else(|| PathBuf::from("target/reproduce").join(&experiment.name));
     let stop = Arc::new(AtomicBool::new(false));
     let flag = stop.clone();
     ctrlc::set_handler(move || {
@@ -96,6 +78,130 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             std::process::exit(130);
         }
     })?;
+    match args.name.as_deref() {
+        Some("all") => all(args, &stop),
+        name => {
+            let experiment = prepared(args, name.unwrap_or_default())?;
+            let out = args
+                .out
+                .clone()
+                .unwrap_or_else(|| PathBuf::from("target/reproduce").join(&experiment.name));
+            let report = one(args, &experiment, &out, &[], &stop)?;
+            if args.json {
+                println!("{}", serde_json::to_string_pretty(&report)?);
+            } else {
+                println!("{}", table::render(&report));
+                println!(
+                    "Everything is in {}; open report.html there.",
+                    out.display()
+                );
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Every experiment that comes along, one after the other; a failure is a row of the table.
+fn all(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
+    if !args.budget.is_empty() {
+        return Err(Failure {
+            message: "error: --budget belongs to one experiment, not to all".into(),
+            code: 2,
+        });
+    }
+    let root = args
+        .out
+        .clone()
+        .unwrap_or_else(|| PathBuf::from("target/reproduce/all"));
+    let mut rows: Vec<Row> = Vec::new();
+    let mut folders = Vec::new();
+    for (i, (name, title)) in Experiment::list().into_iter().enumerate() {
+        eprintln!(
+            "\n[{}/{}] {name}: {title}",
+            i + 1,
+            freqreg_models::EXPERIMENTS.len()
+        );
+        let out = root.join(name);
+        // A bug in one experiment must not take the others' results along.
+        let run = || one(args, &prepared(args, name)?, &out, &folders, stop);
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
+        let outcome = match result {
+            Ok(Ok(report)) => {
+                eprintln!("{}", table::line(&report));
+                Outcome::Report(Box::new(report))
+            }
+            Ok(Err(failure)) if failure.code == 130 => return Err(failure),
+            Ok(Err(failure)) => {
+                eprintln!("{}", failure.message);
+                Outcome::Failure(failure.message)
+            }
+            Err(_) => Outcome::Failure("it stopped at a bug; what it said stands above".into()),
+        };
+        folders.push(out);
+        rows.push(Row {
+            name: name.into(),
+            outcome,
+        });
+        // After each, so that the table of a run that is stopped is there as well.
+        freqreg_train::index::write(&root, &rows)?;
+    }
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&rows)?);
+    } else {
+        println!("{}", table::index(&rows));
+        println!(
+            "Everything is in {}; open index.html there.",
+            root.display()
+        );
+    }
+    let failed = rows
+        .iter()
+        .filter(|r| matches!(r.outcome, Outcome::Failure(_)))
+        .count();
+    match failed {
+        0 => Ok(()),
+        n => Err(Failure {
+            message: format!("error: {n} of {} experiments failed", rows.len()),
+            code: 1,
+        }),
+    }
+}
+
+/// The experiment as the command line wants it.
+fn prepared(args: &Args, name: &str) -> Result<Experiment, Failure> {
+    let mut experiment = Experiment::find(name)?;
+    if let Some(epochs) = args.epochs {
+        experiment.dense.training.epochs = epochs;
+        experiment.regularised.training.epochs = epochs;
+        for lengths in [Some(&mut experiment.quick), experiment.full.as_mut()]
+            .into_iter()
+            .flatten()
+        {
+            lengths.dense_epochs = epochs;
+            lengths.regularised_epochs = epochs;
+        }
+    }
+    for budget in &args.budget {
+        set_budget(&mut experiment, budget)?;
+    }
+    Ok(experiment)
+}
+
+fn one(
+    args: &Args,
+    experiment: &Experiment,
+    out: &Path,
+    others: &[PathBuf],
+    stop: &AtomicBool,
+) -> Result<Report, Failure> {
+    let device = device(&args.device)?;
+    let loaded = load(
+        experiment,
+        &freqreg_data::Options {
+            folder: args.data.clone(),
+            ..freqreg_data::Options::default()
+        },
+    )?;
     let mut changes: Vec<String> = args
         .epochs
         .iter()
@@ -106,17 +212,22 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         changes,
         seed: args.seed,
         device,
-        out: out.clone(),
+        out: out.into(),
         resume: args.resume,
-        quick: args.quick,
-        stop: &stop,
+        preset: match (args.quick, args.full) {
+            (true, _) => Preset::Quick,
+            (_, true) => Preset::Full,
+            _ => Preset::Default,
+        },
+        others,
+        stop,
     };
     let mut progress = Progress::new();
-    let result = reproduce(&experiment, &dataset, &options, &mut |event| {
+    let result = reproduce(&loaded, &options, &mut |event| {
         progress.show(&event);
     });
     progress.finish();
-    let report = result.map_err(|e| match e {
+    result.map_err(|e| match e {
         freqreg_train::Error::Stopped { phase, step } => Failure {
             message: format!(
                 "\nStopped{}; the state is in {}.\nTo go on, give the same command with --resume.",
@@ -129,17 +240,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             code: 130,
         },
         other => other.into(),
-    })?;
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
-    } else {
-        println!("{}", table::render(&report));
-        println!(
-            "Everything is in {}; open report.html there.",
-            out.display()
-        );
-    }
-    Ok(())
+    })
 }
 
 /// Applies one `--budget`.

@@ -1,9 +1,13 @@
 //! The result of a run as a table for a terminal.
 
-use freqreg_train::report::{NetworkReport, Report};
+use freqreg_train::experiment::Preset;
+use freqreg_train::index::{Outcome, Row};
+use freqreg_train::report::{Metric, NetworkReport, Report};
 
 /// The dense network, the paper's claim and this run, side by side.
 pub(crate) fn render(report: &Report) -> String {
+    let metric = report.metric;
+    let measured = format!("test: {}", metric.name());
     let mut rows = vec![
         [
             "",
@@ -13,11 +17,11 @@ pub(crate) fn render(report: &Report) -> String {
             "file bytes",
             "ratio (paper's)",
             "ratio (plain)",
-            "test accuracy",
-            "drop",
+            &measured,
+            if metric.is_share() { "drop" } else { "rise" },
         ]
         .map(String::from),
-        network("dense", &report.dense, None),
+        network("dense", &report.dense, metric, None),
     ];
     if let Some(p) = &report.paper {
         let none = || "not printed".to_string();
@@ -25,19 +29,26 @@ pub(crate) fn render(report: &Report) -> String {
             "paper's claim".into(),
             p.weights.clone(),
             thousands(p.kept),
-            format!("{} (f16)", thousands(2 * p.kept)),
-            none(),
-            p.ratio.clone(),
             none(),
             none(),
-            p.accuracy.clone(),
+            p.ratio.clone().unwrap_or_else(none),
+            none(),
+            none(),
+            match (&report.data.stands_in_for, &p.accuracy) {
+                // What is printed for one data set does not stand beside what was measured on another.
+                (None, Some(accuracy)) => accuracy.clone(),
+                (None, None) => none(),
+                (Some(_), _) => "other data".into(),
+            },
         ]);
     }
-    let dense = report.dense.test_accuracy;
-    rows.push(network("this run", &report.regularised, Some(dense)));
-    let widths: Vec<usize> = (0..rows[0].len())
-        .map(|c| rows.iter().map(|r| r[c].chars().count()).max().unwrap_or(0))
-        .collect();
+    let dense = report.dense.test;
+    rows.push(network(
+        "this run",
+        &report.regularised,
+        metric,
+        Some(dense),
+    ));
     let mut out = format!(
         "\n{}\nseed {} · {} ({}): {} training, {} validation, {} test images · {}\n\n",
         report.title,
@@ -52,6 +63,28 @@ pub(crate) fn render(report: &Report) -> String {
     if !report.changes.is_empty() {
         out.push_str(&format!("changed by {}\n\n", report.changes.join(" ")));
     }
+    out += &lined_up(&rows);
+    if let Some(other) = &report.data.stands_in_for {
+        out.push_str(&format!(
+            "\nATTENTION: {other} can't be had here; {} stands in for it. Nothing here compares with what is printed for {other}.\n",
+            report.data.name
+        ));
+    }
+    if report.data.sample {
+        out.push_str("\nATTENTION: trained and tested on the small embedded sample of MNIST, since no source of the full set\ncould be reached. These accuracies do not compare with the paper's or with anybody's.\n");
+    }
+    if report.preset == Preset::Quick {
+        out.push_str("\nA quick run: it shows that everything works, its numbers are no result.\n");
+    }
+    out
+}
+
+/// The rows with their columns in line, the first one ruled off.
+fn lined_up<const N: usize>(rows: &[[String; N]]) -> String {
+    let widths: Vec<usize> = (0..rows[0].len())
+        .map(|c| rows.iter().map(|r| r[c].chars().count()).max().unwrap_or(0))
+        .collect();
+    let mut out = String::new();
     for (i, row) in rows.iter().enumerate() {
         let cells = row
             .iter()
@@ -69,18 +102,67 @@ pub(crate) fn render(report: &Report) -> String {
             out.push('\n');
         }
     }
-    if report.data.sample {
-        out.push_str("\nATTENTION: trained and tested on the small embedded sample of MNIST, since no source of the full set\ncould be reached. These accuracies do not compare with the paper's or with anybody's.\n");
-    }
-    if report.quick {
-        out.push_str(
-            "\nA quick run: it shows that everything works, its accuracies are no result.\n",
-        );
-    }
     out
 }
 
-fn network(name: &str, n: &NetworkReport, dense: Option<f64>) -> [String; 9] {
+/// One run in a line.
+pub(crate) fn line(report: &Report) -> String {
+    let metric = report.metric;
+    let (dense, run) = (report.dense.test, report.regularised.test);
+    format!(
+        "{}: {} of the ordinary network {}, of {} numbers {} ({} {}), {:.0} s",
+        report.experiment,
+        metric.name(),
+        metric.show(dense),
+        thousands(report.regularised.kept),
+        metric.show(run),
+        format_args!("{:.2}", metric.loss(dense, run)),
+        metric.loss_unit(),
+        report.seconds.total
+    )
+}
+
+/// Every experiment in a row.
+pub(crate) fn index(rows: &[Row]) -> String {
+    let head = [
+        "experiment",
+        "data",
+        "weights",
+        "kept",
+        "file bytes",
+        "measure",
+        "dense",
+        "regularised",
+        "loss",
+        "seconds",
+    ];
+    let mut table = vec![head.map(String::from)];
+    let mut failures = String::new();
+    for row in rows {
+        let name = row.name.clone();
+        match &row.outcome {
+            Outcome::Failure(reason) => failures += &format!("{name} failed: {reason}\n"),
+            Outcome::Report(r) => {
+                let (dense, run) = (r.dense.test, r.regularised.test);
+                table.push([
+                    name,
+                    r.data.name.clone(),
+                    thousands(r.regularised.weights),
+                    thousands(r.regularised.kept),
+                    thousands(r.regularised.file_bytes),
+                    r.metric.name().into(),
+                    r.metric.show(dense),
+                    r.metric.show(run),
+                    format!("{:.2} {}", r.metric.loss(dense, run), r.metric.loss_unit()),
+                    format!("{:.0}", r.seconds.total),
+                ]);
+            }
+        }
+    }
+    format!("\n{}\n{failures}", lined_up(&table))
+}
+
+fn network(name: &str, n: &NetworkReport, metric: Metric, dense: Option<f64>) -> [String; 9] {
     let short = if n.number == "float16" { "f16" } else { "f32" };
     [
         name.into(),
@@ -90,9 +172,9 @@ fn network(name: &str, n: &NetworkReport, dense: Option<f64>) -> [String; 9] {
         thousands(n.file_bytes),
         format!("{:.0}x", n.paper_ratio()),
         format!("{:.0}x", n.plain_ratio()),
-        format!("{:.2} %", n.test_accuracy * 100.0),
+        metric.show(n.test),
         dense.map_or(String::new(), |d| {
-            format!("{:.2} points", (d - n.test_accuracy) * 100.0)
+            format!("{:.2} {}", metric.loss(d, n.test), metric.loss_unit())
         }),
     ]
 }

@@ -8,6 +8,7 @@ use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 const VERSION: u32 = 2;
@@ -100,6 +101,25 @@ pub(crate) fn save(
     let meta = HashMap::from([(KEY.to_string(), text), ("crc32".to_string(), sum)]);
     let bytes = safetensors::serialize(views, Some(meta)).map_err(|e| failed(e.to_string()))?;
     Ok(freqreg_file::write_atomically(path, &bytes)?)
+}
+
+/// Whether there is a checkpoint of this training at `path`. What can't be read is none.
+pub(crate) fn is_of(path: &Path, identity: &str) -> bool {
+    let read = || -> Option<String> {
+        let mut file = std::fs::File::open(path).ok()?;
+        let mut length = [0; 8];
+        file.read_exact(&mut length).ok()?;
+        let mut header = length.to_vec();
+        // The header of the largest network takes some kilobytes.
+        let bytes = u64::from_le_bytes(length);
+        if bytes > 1 << 26 || file.take(bytes).read_to_end(&mut header).ok()? as u64 != bytes {
+            return None;
+        }
+        let (_, meta) = SafeTensors::read_metadata(&header).ok()?;
+        let progress: Progress = serde_json::from_str(meta.metadata().as_ref()?.get(KEY)?).ok()?;
+        Some(progress.identity)
+    };
+    read().is_some_and(|found| found == identity)
 }
 
 /// Puts the state at `path` into the network and the optimiser; `None` if there is no such file.

@@ -64,6 +64,14 @@ pub enum Error {
         /// Steps made.
         step: usize,
     },
+    /// A file of another program is not what can be imported.
+    #[error("{}: {reason}", path.display())]
+    Import {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A file or folder can't be read or written.
     #[error("can't {action} {}: {cause}", path.display())]
     Io {

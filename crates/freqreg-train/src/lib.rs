@@ -6,11 +6,14 @@ mod checkpoint;
 mod error;
 pub mod experiment;
 pub mod images;
+pub mod import;
+pub mod index;
 pub mod network;
 pub mod optimiser;
 pub mod page;
 pub mod report;
 pub mod reproduce;
+pub mod segmenter;
 pub mod tasks;
 pub mod train;
 

@@ -5,7 +5,7 @@ use crate::{Error, Result};
 use candle_core::{DType, Device};
 use freqreg_file::{Model as ModelFile, Storage, Tensor as FileTensor, Values};
 use freqreg_models::{Architecture, Budgets, LayerKeep, Layers, Model};
-use freqreg_nn::{Form, Init, Parameter, Store};
+use freqreg_nn::{Execution, Form, Init, Parameter, Store};
 use half::f16;
 
 /// A network that can be run and trained.
@@ -108,6 +108,14 @@ impl Network {
     /// [`Error::Model`] where its architecture is none of ours, or its tensors are not those of its
     /// architecture.
     pub fn from_file(file: &ModelFile, device: &Device) -> Result<Self> {
+        Self::from_file_with(file, device, Execution::Auto)
+    }
+
+    /// The same with layers that run as `execution` says.
+    ///
+    /// # Errors
+    /// As [`Network::from_file`].
+    pub fn from_file_with(file: &ModelFile, device: &Device, execution: Execution) -> Result<Self> {
         let architecture: Architecture = serde_json::from_str(&file.config)
             .map_err(|e| Error::Model(format!("architecture `{}`: {e}", file.architecture)))?;
         if architecture.name() != file.architecture {
@@ -135,7 +143,9 @@ impl Network {
         let budgets: Budgets = layers.collect();
         // Every number is set below, so the seed plays no part. What the configuration describes can't be larger than
         // what the tensors are, which the reader has checked.
-        let store = Store::new(0, DType::F32, device).limited(file.weights());
+        let store = Store::new(0, DType::F32, device)
+            .limited(file.weights())
+            .execution(execution);
         let this = Self::in_store(&architecture, &budgets, Init::VariancePreserving, store)
             .map_err(|e| Error::Model(e.to_string()))?;
         for p in &this.parameters {

@@ -7,6 +7,7 @@
 mod cells;
 mod chart;
 mod digit;
+pub(crate) mod index;
 mod seen;
 mod text;
 mod training;

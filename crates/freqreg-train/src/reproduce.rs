@@ -10,7 +10,7 @@ use crate::report::{
 };
 use crate::tasks::{self, Setting, evaluate};
 use crate::train::{Event, Observer, Trained, Trainer};
-use crate::{Error, Result, page};
+use crate::{Error, Result, checkpoint, page};
 use candle_core::Device;
 use freqreg_data::{Dataset, DatasetName, Images};
 use freqreg_file::{Model as ModelFile, Storage, write_atomically};
@@ -36,6 +36,8 @@ pub struct Options<'a> {
     pub changes: Vec<String>,
     /// Which of the experiment's lengths the run has.
     pub preset: Preset,
+    /// Folders of other runs. A training that one of them has made in exactly the same way is taken over, not made again.
+    pub others: &'a [PathBuf],
     /// Set from outside to make it save and stop.
     pub stop: &'a AtomicBool,
 }
@@ -452,7 +454,7 @@ impl<'a> Run<'a> {
         };
         let settings = settings.map_err(|e| Error::Setting(e.to_string()))?;
         let identity = format!(
-            "{phase} {settings} {:?} seed {} on {} images of {} ({}), {:?}",
+            "{phase} {settings} {:?} seed {} on {} images of {} ({}), validated on {}, {:?}",
             self.preparation,
             self.options.seed,
             self.train.count,
@@ -462,8 +464,10 @@ impl<'a> Run<'a> {
             } else {
                 "full"
             },
+            self.validation.count,
             self.options.device.location(),
         );
+        let taken_over = self.take_over(phase, &identity)?;
         Trainer {
             phase,
             training,
@@ -474,11 +478,35 @@ impl<'a> Run<'a> {
             preparation: self.preparation,
             device: &self.options.device,
             checkpoint: &self.checkpoint(phase),
-            resume: self.options.resume,
+            resume: self.options.resume || taken_over,
             identity,
             stop: self.options.stop,
         }
         .run(network, observe)
+    }
+
+    /// Copies the checkpoint of the same training from another run, if there is one and none of our own.
+    fn take_over(&self, phase: &str, identity: &str) -> Result<bool> {
+        let own = self.checkpoint(phase);
+        if own.exists() {
+            return Ok(false);
+        }
+        let theirs = self
+            .options
+            .others
+            .iter()
+            .map(|folder| folder.join(checkpoint_name(phase)));
+        let Some(found) = theirs
+            .into_iter()
+            .find(|path| checkpoint::is_of(path, identity))
+        else {
+            return Ok(false);
+        };
+        // A checkpoint is never changed but replaced, so two folders can share one.
+        if fs::hard_link(&found, &own).is_err() {
+            fs::copy(&found, &own).map_err(self.io("write", own))?;
+        }
+        Ok(true)
     }
 
     /// Measures a network as read back from its file; this is the one place that reads the test images.

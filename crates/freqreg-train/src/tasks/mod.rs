@@ -7,6 +7,7 @@ mod generation;
 mod segmentation;
 
 pub use frechet::{Statistics, distance};
+pub(crate) use segmentation::masks;
 pub use segmentation::{Overlap, overlap};
 
 use crate::images::{Preparation, batch};
