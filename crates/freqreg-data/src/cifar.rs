@@ -38,10 +38,6 @@ const PIXELS: usize = 3 * SIDE * SIDE;
 const RECORD: usize = 1 + PIXELS;
 /// Records a file.
 const RECORDS: usize = 10_000;
-/// The authors state that each class has so many images among those of `test_batch.bin`, and five times as many among
-/// the others.
-const TEST_PER_CLASS: usize = 1_000;
-
 /// The images to train on and those to test on.
 type Parts = (Images, Images);
 
@@ -69,18 +65,23 @@ pub(crate) fn read_folder(folder: &Path) -> Result<Parts> {
                      in it or in a folder cifar10 or cifar-10-batches-bin in it",
         });
     };
+    read_unpacked(place, RECORDS)
+}
+
+/// Reads the six unpacked files, of so many records each.
+fn read_unpacked(folder: &Path, records: usize) -> Result<Parts> {
     let mut files = Vec::with_capacity(FILES.len());
     for name in FILES {
-        let path = place.join(name);
+        let path = folder.join(name);
         let file = File::open(&path).map_err(|cause| Error::Io {
             file: path.display().to_string(),
             cause,
         })?;
-        files.push(read_batch(&path.display().to_string(), file, RECORDS)?);
+        files.push(read_batch(&path.display().to_string(), file, records)?);
     }
-    let (train, test) = parts(&files, RECORDS)?;
-    for (images, per_class) in [(&train, 5 * TEST_PER_CLASS), (&test, TEST_PER_CLASS)] {
-        check_classes(place, images, per_class)?;
+    let (train, test) = parts(&files, records)?;
+    for images in [&train, &test] {
+        check_classes(folder, images)?;
     }
     Ok((train, test))
 }
@@ -103,8 +104,8 @@ fn unpack_batches(archive: &[u8], records: usize) -> Result<Parts> {
     for entry in archive.entries().map_err(io)? {
         let entry = entry.map_err(io)?;
         let path = entry.path().map_err(io)?.into_owned();
-        let wanted = |file: &&str| path == Path::new(INNER).join(file);
-        if let Some(i) = FILES.iter().position(|file| wanted(&file)) {
+        let wanted = |file: &str| path == Path::new(INNER).join(file);
+        if let Some(i) = FILES.iter().position(|file| wanted(file)) {
             let place = format!("{} of {}", path.display(), ARCHIVE.file);
             found[i] = Some(read_batch(&place, entry, records)?);
         }
@@ -172,8 +173,10 @@ fn images(files: &[Vec<u8>], records: usize) -> Result<Images> {
     Images::with_channels(3, SIDE, SIDE, pixels, labels)
 }
 
-/// Checks that every class has as many images.
-fn check_classes(place: &Path, images: &Images, per_class: usize) -> Result<()> {
+/// Checks that every class has as many images: the authors state that so it is in `test_batch.bin`, 1,000 each, and in
+/// the five others together, 5,000 each.
+fn check_classes(place: &Path, images: &Images) -> Result<()> {
+    let per_class = images.count / usize::from(CLASSES);
     for class in 0..CLASSES {
         let found = images
             .labels
@@ -299,52 +302,70 @@ mod tests {
         );
     }
 
-    /// A folder of six files, each with as many images of every class, but for what `change` does to each.
-    fn folder(inner: &str, change: impl Fn(usize, &mut Vec<u8>)) -> tempfile::TempDir {
+    /// A folder of six files, each with 20 images, two of every class, but for what `change` does to each.
+    fn folder(change: impl Fn(usize, &mut Vec<u8>)) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
-        let inner = folder.path().join(inner);
-        fs::create_dir_all(&inner).unwrap();
-        let even = batch((0..RECORDS).map(|i| (i % 10) as u8));
+        let even = batch((0..20).map(|i| i % 10));
         for (i, name) in FILES.iter().enumerate() {
             let mut content = even.clone();
             change(i, &mut content);
-            fs::write(inner.join(name), content).unwrap();
+            fs::write(folder.path().join(name), content).unwrap();
         }
         folder
     }
 
     #[test]
-    fn the_unpacked_files_are_found_in_every_place() {
+    fn the_unpacked_files_are_read_as_those_of_the_archive() {
+        let folder = folder(|i, content| content[1] = i as u8);
+        let found = read_unpacked(folder.path(), 20).unwrap();
+        let files = FILES.map(|name| (name, fs::read(folder.path().join(name)).unwrap()));
+        assert_eq!(found, unpack_batches(&archive(files), 20).unwrap());
+        assert_eq!((found.0.count, found.1.count), (100, 20));
+    }
+
+    #[test]
+    fn unpacked_files_that_cannot_be_the_published_ones_are_errors() {
+        let text = |folder: &Path| read_unpacked(folder, 20).unwrap_err().to_string();
+        // One image of another class: the authors' counts do not hold.
+        let other = folder(|i, content| content[0] = u8::from(i == 2));
+        assert!(
+            text(other.path()).contains("is 9, expected 10 of class 0"),
+            "{}",
+            text(other.path())
+        );
+        let short = folder(|i, content| content.truncate(content.len() - i));
+        assert!(
+            text(short.path())
+                .contains("data_batch_2.bin: the length in bytes is 61459, expected 61460"),
+            "{}",
+            text(short.path())
+        );
+        fs::remove_file(short.path().join(FILES[1])).unwrap();
+        assert!(
+            text(short.path()).contains("data_batch_2.bin"),
+            "{}",
+            text(short.path())
+        );
+    }
+
+    #[test]
+    fn the_unpacked_files_are_looked_for_in_every_place() {
         for inner in ["", "cifar10", INNER, "cifar10/cifar-10-batches-bin"] {
-            let (train, test) = read_folder(folder(inner, |_, _| ()).path()).unwrap();
-            assert_eq!((train.count, test.count), (50_000, 10_000));
+            let folder = tempfile::tempdir().unwrap();
+            let place = folder.path().join(inner);
+            fs::create_dir_all(&place).unwrap();
+            fs::write(place.join(FILES[0]), b"short").unwrap();
+            let text = read_folder(folder.path()).unwrap_err().to_string();
+            assert!(
+                text.contains("data_batch_1.bin: the length in bytes is 5, expected 30730000"),
+                "{text}"
+            );
         }
     }
 
     #[test]
-    fn unpacked_files_that_are_not_the_published_ones_are_errors() {
-        // One image of another class: the authors' counts do not hold.
-        let other = folder("", |i, content| {
-            if i == 2 {
-                content[0] = 1;
-            }
-        });
-        let text = read_folder(other.path()).unwrap_err().to_string();
-        assert!(text.contains("is 4999, expected 5000 of class 0"), "{text}");
-        let short = folder("", |i, content| content.truncate(content.len() - i));
-        let text = read_folder(short.path()).unwrap_err().to_string();
-        assert!(
-            text.contains("data_batch_2.bin: the length in bytes is 30729999"),
-            "{text}"
-        );
-        fs::remove_file(short.path().join(FILES[1])).unwrap();
-        let text = read_folder(short.path()).unwrap_err().to_string();
-        assert!(text.contains("data_batch_2.bin"), "{text}");
-    }
-
-    #[test]
     fn an_archive_that_is_not_the_published_one_is_refused() {
-        let folder = folder("", |_, _| ());
+        let folder = folder(|_, _| ());
         fs::write(folder.path().join(ARCHIVE.file), b"other").unwrap();
         assert!(matches!(
             read_folder(folder.path()),

@@ -137,7 +137,8 @@ fn names_read_as_they_are_written() {
     }
     let error = "cifar-10".parse::<DatasetName>().unwrap_err().to_string();
     assert!(
-        error.contains("cifar-10") && error.contains("fashion-mnist"),
+        error.contains("`cifar-10`")
+            && error.contains("mnist, fashion-mnist, cifar10, garments, carvana"),
         "{error}"
     );
 }
@@ -186,5 +187,76 @@ fn load_as_the_environment_says() {
                 .source
                 .is_sample()
         );
+    }
+}
+
+#[test]
+fn sets_without_a_source_say_what_was_tried_and_what_to_give() {
+    let cache = tempfile::tempdir().unwrap();
+    let (options, _) = offline(cache.path());
+    for (name, parts) in [
+        (
+            DatasetName::Cifar10,
+            [
+                "CIFAR-10 cannot be had",
+                "cifar-10-binary.tar.gz",
+                "not asked: offline",
+            ],
+        ),
+        (
+            DatasetName::Carvana,
+            ["Carvana cannot be had", "a folder", "images/ and masks/"],
+        ),
+    ] {
+        match load(name, &options) {
+            Err(error @ Error::NoSource { .. }) => {
+                let text = error.to_string();
+                assert!(parts.iter().all(|part| text.contains(part)), "{text}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn an_archive_in_the_cache_that_is_not_the_published_one_is_reported() {
+    let cache = tempfile::tempdir().unwrap();
+    fs::create_dir(cache.path().join("cifar10")).unwrap();
+    fs::write(
+        cache.path().join("cifar10/cifar-10-binary.tar.gz"),
+        b"damaged",
+    )
+    .unwrap();
+    let (options, said) = offline(cache.path());
+    assert!(matches!(
+        load(DatasetName::Cifar10, &options),
+        Err(Error::NoSource { .. })
+    ));
+    let said = said.lock().unwrap();
+    assert!(
+        said.contains("cifar-10-binary.tar.gz: not the published file: 7 bytes"),
+        "{said}"
+    );
+}
+
+#[test]
+fn garments_are_made_of_fashion_mnist_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options {
+        folder: Some(folder.path().to_owned()),
+        ..Options::default()
+    };
+    match load(DatasetName::Garments, &options) {
+        Err(Error::Missing { file }) => {
+            assert!(file.ends_with("train-images-idx3-ubyte"), "{file}")
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn classes_are_those_of_images_or_of_pixels() {
+    for name in DatasetName::ALL {
+        assert_eq!(name.classes(), if name.masked() { 2 } else { CLASSES });
     }
 }

@@ -70,8 +70,8 @@ pub fn read_image(path: &Path) -> Result<Picture> {
     })
 }
 
-/// Reads a mask: a PNG of 1 to 8 bits grey, or a PNG or GIF with a palette, whose colours are grey. Foreground is what
-/// is at least half as bright as white: 128 and above of 255.
+/// Reads a mask: a grey PNG of 1 to 8 bits, or a PNG or GIF of colours (8-bit RGB, or with a palette) that are all
+/// grey. Foreground is what is at least half as bright as white: 128 and above of 255.
 ///
 /// # Errors
 /// [`Error::Io`] where the file cannot be read. [`Error::Picture`] for any other kind (coloured, transparent, 16-bit,
