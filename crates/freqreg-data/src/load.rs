@@ -18,8 +18,9 @@ pub type Notify = Option<Box<dyn Fn(&str) + Send + Sync>>;
 
 /// Where [`load`] may look, and whom it tells. The default: everywhere, with notices on standard error.
 pub struct Options {
-    /// A folder that holds the files, plain or `.gz`, itself or in a folder of the data set's name. Where it is given,
-    /// nothing else is tried. Default: none.
+    /// A folder that holds the files, plain or `.gz`, itself or in a folder of the data set's name; for CIFAR-10 the
+    /// archive or its unpacked files; for Carvana pictures and masks. Where it is given, nothing else is tried.
+    /// Default: none.
     pub folder: Option<PathBuf>,
     /// The folder that keeps what was fetched, in a folder of the data set's name. Default: the environment variable
     /// `FREQREG_DATA`, else a folder of this program among the platform's caches.

@@ -312,7 +312,9 @@ impl<'a> PictureFile<'a> {
     }
 
     fn grey_of_gif(&self) -> Result<Decoded> {
-        let error = |e: gif::DecodingError| self.broken(false, e);
+        // A GIF ends with a semicolon.
+        let ends = self.bytes.ends_with(b";");
+        let error = |e: gif::DecodingError| self.broken(!ends, e);
         let mut options = gif::DecodeOptions::new();
         options.set_color_output(gif::ColorOutput::Indexed);
         options.check_frame_consistency(true);
