@@ -39,10 +39,10 @@ kernels! {
     fn product(c: MatMut<'_, Self>, left: Mat<'_, Self>, right: Mat<'_, Self>, accumulate: bool, transposed: bool)
         = matmul::product;
     fn sum_outer_inner(values: &[Self], inner: usize, sums: &mut [Self]) = linear::sum_outer_inner;
-    fn max_forward(geometry: &Geometry, x: &[Self], y: &mut [Self]) = pool::max_forward;
-    fn max_backward(geometry: &Geometry, x: &[Self], grad_y: &[Self], grad_x: &mut [Self]) = pool::max_backward;
-    fn avg_forward(geometry: &Geometry, x: &[Self], y: &mut [Self]) = pool::avg_forward;
-    fn avg_backward(geometry: &Geometry, grad_y: &[Self], grad_x: &mut [Self]) = pool::avg_backward;
+    fn max_forward(geometry: &Geometry, x: &[Self], y: &mut [Self]) = pool::max::forward;
+    fn max_backward(geometry: &Geometry, x: &[Self], grad_y: &[Self], grad_x: &mut [Self]) = pool::max::backward;
+    fn avg_forward(geometry: &Geometry, x: &[Self], y: &mut [Self]) = pool::average::forward;
+    fn avg_backward(geometry: &Geometry, grad_y: &[Self], grad_x: &mut [Self]) = pool::average::backward;
     fn norm_forward(norm: &Norm, x: &[Self], y: &mut [Self], rstd: &mut [Self]) = norm::forward;
     fn norm_backward(norm: &Norm, y: &[Self], rstd: &[Self], grad_y: &[Self], grad_x: &mut [Self]) = norm::backward;
     fn relu(x: &[Self], y: &mut [Self]) = activation::forward;

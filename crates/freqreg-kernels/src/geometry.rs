@@ -1,7 +1,5 @@
 //! Sizes of a sliding window, of what it slides over and of what comes out.
 
-use std::ops::Range;
-
 use crate::error::{Error, Result, at_least_one, count};
 
 /// A window that slides over a plane of `input` = [height, width].
@@ -70,18 +68,5 @@ impl Geometry {
     /// Elements of a window.
     pub(crate) fn window(&self) -> usize {
         self.kernel[0] * self.kernel[1]
-    }
-
-    /// Output indices whose window meets the input, not the padding, with its element `k`.
-    #[inline(always)]
-    pub(crate) fn inside(&self, axis: usize, k: usize) -> Range<usize> {
-        let offset = k * self.dilation[axis];
-        let (stride, padding) = (self.stride[axis], self.padding[axis]);
-        let low = padding.saturating_sub(offset).div_ceil(stride);
-        let high = (self.input[axis] + padding)
-            .saturating_sub(offset)
-            .div_ceil(stride);
-        let high = high.min(self.output[axis]);
-        low.min(high)..high
     }
 }

@@ -345,3 +345,28 @@ fn pooling_propagates_nan() {
         assert!(y[at % 2].is_nan() && !y[1 - at % 2].is_nan());
     }
 }
+
+#[test]
+fn windows_that_are_mostly_padding_cost_no_more_than_the_plane() {
+    let far = 1 << 40;
+    let p = Pool2d {
+        planes: 1,
+        height: 2,
+        width: 3,
+        kernel: [2 * far, 2 * far],
+        stride: [1, 2],
+        padding: [far, far],
+    };
+    // Every window sees the whole plane.
+    assert_eq!(p.output_size(), [3, 2]);
+    let x = [1.0, -5.0, 4.0, 2.0, 3.0, f64::NEG_INFINITY];
+    let (mut y, mut gx) = ([0.0; 6], [0.0; 6]);
+    p.max_forward(&x, &mut y).unwrap();
+    assert_eq!(y, [4.0; 6]);
+    p.max_backward(&x, &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0], &mut gx)
+        .unwrap();
+    assert_eq!(gx, [0.0, 0.0, 63.0, 0.0, 0.0, 0.0]);
+    p.avg_backward(&[1.0; 6], &mut gx).unwrap();
+    let share = 1.0 / (2.0 * far as f64).powi(2);
+    assert_eq!(gx, [6.0 * share; 6]);
+}
