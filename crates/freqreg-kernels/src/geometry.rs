@@ -1,5 +1,7 @@
 //! Sizes of a sliding window, of what it slides over and of what comes out.
 
+use std::ops::Range;
+
 use crate::error::{Error, Result, at_least_one, count};
 
 /// A window that slides over a plane of `input` = [height, width].
@@ -68,5 +70,17 @@ impl Geometry {
     /// Elements of a window.
     pub(crate) fn window(&self) -> usize {
         self.kernel[0] * self.kernel[1]
+    }
+
+    /// Output indices whose window meets the input, not the padding, with its element `k`.
+    pub(crate) fn inside(&self, axis: usize, k: usize) -> Range<usize> {
+        let offset = k * self.dilation[axis];
+        let (stride, padding) = (self.stride[axis], self.padding[axis]);
+        let low = padding.saturating_sub(offset).div_ceil(stride);
+        let high = (self.input[axis] + padding)
+            .saturating_sub(offset)
+            .div_ceil(stride);
+        let high = high.min(self.output[axis]);
+        low.min(high)..high
     }
 }

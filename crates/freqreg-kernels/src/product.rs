@@ -114,10 +114,11 @@ fn registers<T: Real>() -> (usize, usize) {
 /// Writes the product of `left` with one packed panel to rows of `width` elements that begin at `starts` in `out`; adds to what is
 /// there if `accumulate`.
 ///
-/// `right` holds `width` elements for each depth. `width` is that of a panel from [`panels`].
-pub(crate) fn multiply<T: Real>(
+/// The panel's row of depth k begins at `right[k * step]`, where `step` is at least `width`, that of a panel from [`panels`].
+pub(crate) fn multiply_spread<T: Real>(
     left: Left<'_, T>,
     right: &[T],
+    step: usize,
     width: usize,
     out: &mut [T],
     starts: &[usize],
@@ -126,6 +127,7 @@ pub(crate) fn multiply<T: Real>(
     Arch::new().dispatch(Multiply {
         left,
         right,
+        step,
         width,
         out,
         starts,
@@ -133,9 +135,27 @@ pub(crate) fn multiply<T: Real>(
     });
 }
 
+/// [`multiply_spread`] for a panel whose rows follow each other.
+pub(crate) fn multiply<T: Real>(
+    left: Left<'_, T>,
+    right: &[T],
+    width: usize,
+    out: &mut [T],
+    starts: &[usize],
+    accumulate: bool,
+) {
+    assert_eq!(
+        right.len(),
+        left.depths.len() * width,
+        "the panel must have a row for each depth"
+    );
+    multiply_spread(left, right, width, width, out, starts, accumulate);
+}
+
 struct Multiply<'a, T> {
     left: Left<'a, T>,
     right: &'a [T],
+    step: usize,
     width: usize,
     out: &'a mut [T],
     starts: &'a [usize],
@@ -170,6 +190,7 @@ impl<T: Real> Multiply<'_, T> {
         let Self {
             left,
             right,
+            step,
             width,
             out,
             starts,
@@ -181,9 +202,8 @@ impl<T: Real> Multiply<'_, T> {
             starts.len(),
             "each row needs its place in the output"
         );
-        assert_eq!(
-            right.len(),
-            depth * width,
+        assert!(
+            depth == 0 || right.len() >= width && right.len() - width >= (depth - 1) * step,
             "the panel must have a row for each depth"
         );
         if let Some(&last) = starts.iter().max() {
@@ -199,19 +219,20 @@ impl<T: Real> Multiply<'_, T> {
         }
         for block in (0..depth).step_by(DEPTH_BLOCK) {
             let depths = &left.depths[block..depth.min(block + DEPTH_BLOCK)];
-            let right = &right[block * width..];
+            let right = &right[block * step..];
             for (rows, starts) in left.rows.chunks(ROWS).zip(starts.chunks(ROWS)) {
                 // A last group that is not full repeats its last row, and does not store it again.
                 let row = |i: usize| left.data.as_ptr().wrapping_add(rows[i.min(rows.len() - 1)]);
                 let start = |i: usize| starts[i.min(rows.len() - 1)];
-                // SAFETY: `Left` holds only offsets whose sums lie in its data; `right` has `width` elements for each of
-                // `depths`; all output rows lie in `out` (asserted above), which is borrowed mutably.
+                // SAFETY: `Left` holds only offsets whose sums lie in its data; `right` has `width` elements, `step`
+                // apart, for each of `depths`; all output rows lie in `out` (asserted above), which is borrowed mutably.
                 unsafe {
                     tile::<S, T, ROWS, VECTORS>(
                         simd,
                         std::array::from_fn(row),
                         depths,
                         right.as_ptr(),
+                        step,
                         out.as_mut_ptr(),
                         std::array::from_fn(start),
                         rows.len(),
@@ -226,7 +247,7 @@ impl<T: Real> Multiply<'_, T> {
 /// `ROWS` output rows of `VECTORS` registers.
 ///
 /// # Safety
-/// `rows[i] + depth` is readable for each of `depths`, `right` for `VECTORS` registers per depth; `out + starts[i]` is readable and
+/// `rows[i] + depth` is readable for each of `depths`, and each time `right`, from then on `step` further, for `VECTORS` registers; `out + starts[i]` is readable and
 /// writable for `VECTORS` registers.
 #[inline(always)]
 #[expect(clippy::too_many_arguments, reason = "all of them live in registers")]
@@ -235,6 +256,7 @@ unsafe fn tile<S: Simd, T: Real, const ROWS: usize, const VECTORS: usize>(
     rows: [*const T; ROWS],
     depths: &[usize],
     mut right: *const T,
+    step: usize,
     out: *mut T,
     starts: [usize; ROWS],
     count: usize,
@@ -248,7 +270,7 @@ unsafe fn tile<S: Simd, T: Real, const ROWS: usize, const VECTORS: usize>(
             // SAFETY: `right` has `VECTORS` registers for this depth; a register is a plain array of scalars.
             *vector = unsafe { right.add(v * lanes).cast::<T::Vector<S>>().read_unaligned() };
         }
-        right = right.wrapping_add(VECTORS * lanes);
+        right = right.wrapping_add(step);
         for (sums, start) in sums.iter_mut().zip(rows) {
             // SAFETY: readable by this function's contract.
             let factor = T::splat(simd, unsafe { *start.add(depth) });
@@ -294,7 +316,9 @@ mod tests {
                 let data: Vec<T> = (0..3 * count + 2 * depth).map(value).collect();
                 let rows: Vec<usize> = (0..count).map(|r| 3 * r).collect();
                 let depths: Vec<usize> = (0..depth).map(|k| 2 * (depth - 1 - k)).collect();
-                let right: Vec<T> = (0..depth * width).map(value).collect();
+                // Rows of the panel a little apart.
+                let step = width + 3;
+                let right: Vec<T> = (0..depth * step).map(value).collect();
                 // Output rows in reverse, one element apart.
                 let starts: Vec<usize> = (0..count).rev().map(|r| r * (width + 1)).collect();
                 for accumulate in [false, true] {
@@ -304,6 +328,7 @@ mod tests {
                     simd.vectorize(Multiply {
                         left,
                         right,
+                        step,
                         width,
                         out: &mut out,
                         starts,
@@ -312,9 +337,7 @@ mod tests {
                     for (i, &got) in out.iter().enumerate() {
                         let (r, c) = (count - 1 - i / (width + 1), i % (width + 1));
                         let sum: T = (0..depth)
-                            .map(|k| {
-                                data[rows[r] + depths[k]] * right[k * width + c.min(width - 1)]
-                            })
+                            .map(|k| data[rows[r] + depths[k]] * right[k * step + c.min(width - 1)])
                             .sum();
                         let old = if accumulate || c == width {
                             T::one()

@@ -61,6 +61,16 @@ fn convolution() {
             groups: 2,
             ..Conv2d::default()
         },
+        Conv2d {
+            batch: 150,
+            channels_in: 128,
+            height: 2,
+            width: 3,
+            channels_out: 128,
+            kernel: [3, 3],
+            padding: [1, 1],
+            ..Conv2d::default()
+        },
     ] {
         let (x, w) = (
             narrow(&numbers(c.input_len(), 1)),

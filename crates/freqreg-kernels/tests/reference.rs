@@ -275,6 +275,29 @@ fn convolutions_of_many_tiles() {
             kernel: [1, 7],
             ..Conv2d::default()
         },
+        // Small padded maps of many channels, filter elements one by one; one of them never meets the input.
+        Conv2d {
+            batch: 140,
+            channels_in: 64,
+            height: 2,
+            width: 2,
+            channels_out: 64,
+            kernel: [3, 5],
+            padding: [1, 2],
+            ..Conv2d::default()
+        },
+        Conv2d {
+            batch: 3,
+            channels_in: 128,
+            height: 5,
+            width: 4,
+            channels_out: 140,
+            kernel: [3, 3],
+            stride: [2, 1],
+            padding: [2, 3],
+            dilation: [2, 1],
+            groups: 2,
+        },
         // Whole registers of input channels, and registers that span filter columns, side by side or apart.
         Conv2d {
             batch: 3,

@@ -3,7 +3,7 @@
 use super::plan::{Plan, Tile, Windows};
 use crate::matmul::Mat;
 use crate::parallel::{self, Shared};
-use crate::product::{Left, Panel, multiply, padded, panels};
+use crate::product::{Left, Panel, multiply, multiply_spread, padded, panels};
 use crate::real::Real;
 use crate::scratch::with_scratch;
 use crate::transpose::transpose;
@@ -12,6 +12,8 @@ impl Plan {
     pub(crate) fn forward<T: Real>(&self, x: &[T], w: &[T], bias: Option<&[T]>, y: &mut [T]) {
         let (depth, panels, tiles) = (self.depth(), panels::<T>(self.outputs), self.tiles());
         let windows = Windows::new(self, self.inputs);
+        let (taps, plane) = (self.taps(self.inputs), self.geometry.input_plane());
+        let channels: Vec<usize> = (0..self.inputs).map(|c| c * plane).collect();
         let group_size = depth * padded::<T>(self.outputs);
         with_scratch(self.groups * group_size, |packed: &mut [T]| {
             let shared = Shared::new(packed);
@@ -42,17 +44,31 @@ impl Plan {
                     let starts: Vec<usize> = (0..pixels).map(|p| p * width).collect();
                     let packed = &packed[group * group_size..][panel.packed(depth)];
                     with_scratch(pixels * width, |sums: &mut [T]| {
+                        let begun = bias.is_some() || taps.is_some();
+                        if begun {
+                            sums.fill(T::zero());
+                        }
                         if let Some(bias) = bias {
                             let bias = &bias[group * self.outputs + panel.first..][..panel.columns];
-                            for row in sums.chunks_exact_mut(width) {
-                                row[..panel.columns].copy_from_slice(bias);
-                                row[panel.columns..].fill(T::zero());
-                            }
+                            sums.chunks_exact_mut(width)
+                                .for_each(|row| row[..panel.columns].copy_from_slice(bias));
                         }
-                        windows.read(x, tile, group, 0..self.inputs, |data| {
-                            let left = Left::new(data, &windows.pixels[..pixels], &windows.filter);
-                            multiply(left, packed, width, sums, &starts, bias.is_some());
-                        });
+                        if let Some(taps) = &taps {
+                            let x = &x[self.input_start(tile.images.start, group, 0)..];
+                            for (i, tap) in taps.iter().enumerate() {
+                                let left = Left::new(x, tap.inputs(tile), &channels);
+                                let pixels = tap.pixels(tile).iter();
+                                let starts: Vec<usize> = pixels.map(|&p| starts[p]).collect();
+                                let (step, right) = (taps.len() * width, &packed[i * width..]);
+                                multiply_spread(left, right, step, width, sums, &starts, begun);
+                            }
+                        } else {
+                            windows.read(x, tile, group, 0..self.inputs, |data| {
+                                let pixels = &windows.pixels[..pixels];
+                                let left = Left::new(data, pixels, &windows.filter);
+                                multiply(left, packed, width, sums, &starts, begun);
+                            });
+                        }
                         self.write_output(tile, group, panel, sums, &y);
                     });
                 },

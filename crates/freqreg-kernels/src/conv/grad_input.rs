@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use super::plan::{Plan, Tile};
+use super::taps::Tap;
 use crate::parallel::{self, Shared};
 use crate::product::{Left, Panel, multiply, padded, panels};
 use crate::real::Real;
@@ -54,6 +55,7 @@ struct Run {
 impl Plan {
     pub(crate) fn grad_input<T: Real>(&self, w: &[T], grad_y: &[T], grad_x: &mut [T]) {
         let (blocks, tiles) = (Blocks::new::<T>(self), self.tiles());
+        let taps = self.taps(self.outputs);
         let count = blocks.channels.len();
         // Tiles of one image add to the same pixels, so they belong to one task.
         let spans: Vec<Range<usize>> = tiles
@@ -71,9 +73,8 @@ impl Plan {
         with_scratch(
             self.groups * count * rows * blocks.size,
             |packed: &mut [T]| {
-                parallel::for_each_chunk(packed, blocks.size, w.len(), |task, packed| {
-                    let (group, rest) = (task / (count * rows), task % (count * rows));
-                    self.pack_row(w, group, &blocks, rest / rows, rest % rows, packed);
+                parallel::for_each_chunk(packed, rows * blocks.size, w.len(), |task, packed| {
+                    self.pack_block(w, task / count, &blocks, task % count, packed);
                 });
                 let (packed, grad_x) = (&*packed, Shared::new(grad_x));
                 parallel::for_each(spans.len() * self.groups * count, self.work(), |task| {
@@ -84,40 +85,55 @@ impl Plan {
                     );
                     let packed = &packed[(group * count + block) * rows * blocks.size..]
                         [..rows * blocks.size];
-                    self.grad_input_task(span, group, &blocks, block, packed, grad_y, &grad_x);
+                    let taps = taps.as_deref();
+                    self.grad_input_task(
+                        span, group, &blocks, block, taps, packed, grad_y, &grad_x,
+                    );
                 });
             },
         );
     }
 
-    /// Packs the weights of filter row `a`: for each output channel, filter columns x input channels of the block.
-    fn pack_row<T: Real>(
+    /// Packs a block's weights: for each filter row and output channel, filter columns x input channels.
+    fn pack_block<T: Real>(
         &self,
         w: &[T],
         group: usize,
         blocks: &Blocks,
         block: usize,
-        a: usize,
         packed: &mut [T],
     ) {
         let ([_, kw], window) = (self.geometry.kernel, self.geometry.window());
         let channels = &blocks.channels[block];
-        let w = &w[group * self.outputs * self.depth()..];
-        for panel in &blocks.panels[block] {
-            let packed = &mut packed[panel.packed(self.outputs)];
-            for (o, row) in packed.chunks_exact_mut(panel.width).enumerate() {
-                row[panel.columns..].fill(T::zero());
-                let filter = &w[o * self.depth() + channels.start * window + a * kw..];
-                let (mut b, mut c) = (panel.first / channels.len(), panel.first % channels.len());
-                for v in &mut row[..panel.columns] {
-                    *v = filter[c * window + b];
-                    c += 1;
-                    if c == channels.len() {
-                        (b, c) = (b + 1, 0);
+        let w = &w[(group * self.outputs * self.inputs + channels.start) * window..];
+        with_scratch(window * channels.len(), |turned: &mut [T]| {
+            for o in 0..self.outputs {
+                let filter = &w[o * self.depth()..];
+                let turned = if window == 1 {
+                    &filter[..channels.len()]
+                } else {
+                    transpose(
+                        filter,
+                        window,
+                        channels.len(),
+                        window,
+                        turned,
+                        channels.len(),
+                    );
+                    &*turned
+                };
+                let rows = turned.chunks_exact(kw * channels.len());
+                for (row, packed) in rows.zip(packed.chunks_exact_mut(blocks.size)) {
+                    for panel in &blocks.panels[block] {
+                        let packed = &mut packed[panel.packed(self.outputs)];
+                        let packed = &mut packed[o * panel.width..][..panel.width];
+                        let (weights, rest) = packed.split_at_mut(panel.columns);
+                        weights.copy_from_slice(&row[panel.first..][..panel.columns]);
+                        rest.fill(T::zero());
                     }
                 }
             }
-        }
+        });
     }
 
     #[expect(
@@ -130,6 +146,7 @@ impl Plan {
         group: usize,
         blocks: &Blocks,
         block: usize,
+        taps: Option<&[Tap]>,
         packed: &[T],
         grad_y: &[T],
         grad_x: &Shared<'_, T>,
@@ -164,22 +181,27 @@ impl Plan {
                         &mut images[a * self.geometry.dilation[0] * line * channels.len()..];
                     for panel in &blocks.panels[block] {
                         let packed = &packed[panel.packed(self.outputs)];
-                        let (targets, width) = (&targets[..pixels], panel.width);
+                        let width = panel.width;
                         let runs = self.runs(panel, channels.len());
                         let (first, last) = (panel.first, panel.first + width - 1);
                         if panel.columns == width && first / channels.len() == last / channels.len()
                         {
                             // One filter column and no padding: pixels do not overlap, so the product itself can add.
-                            multiply(
-                                left,
-                                packed,
-                                width,
-                                &mut images[runs[0].place..],
-                                targets,
-                                true,
-                            );
+                            let images = &mut images[runs[0].place..];
+                            if let Some(taps) = taps {
+                                let tap =
+                                    &taps[a * self.geometry.kernel[1] + first / channels.len()];
+                                let of = |all: &[usize]| -> Vec<usize> {
+                                    tap.pixels(tile).iter().map(|&p| all[p]).collect()
+                                };
+                                let offsets = of(&offsets);
+                                let left = Left::new(grad_y, &offsets, &depths);
+                                multiply(left, packed, width, images, &of(&targets), true);
+                            } else {
+                                multiply(left, packed, width, images, &targets[..pixels], true);
+                            }
                         } else {
-                            add_products(left, packed, width, images, targets, &runs);
+                            add_products(left, packed, width, images, &targets[..pixels], &runs);
                         }
                     }
                 }

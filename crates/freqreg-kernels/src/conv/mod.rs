@@ -7,6 +7,7 @@ mod forward;
 mod grad_input;
 mod grad_weight;
 mod plan;
+mod taps;
 
 use crate::error::{Error, Result, at_least_one, count, length};
 use crate::geometry::Geometry;

@@ -53,7 +53,7 @@ impl Plan {
     }
 
     /// Images and output rows of the largest tile.
-    fn tile_size(&self) -> (usize, usize) {
+    pub(super) fn tile_size(&self) -> (usize, usize) {
         let [height, width] = self.geometry.output;
         let images = (TILE / (height * width)).clamp(1, self.batch);
         // An image that is only a little larger is not cut.
@@ -71,6 +71,11 @@ impl Plan {
                 rows: r..(r + rows).min(height),
             })
             .collect()
+    }
+
+    /// Whether every tile holds whole images.
+    pub(super) fn tiles_are_whole(&self) -> bool {
+        self.tile_size().1 == self.geometry.output[0]
     }
 
     /// Pixels of a tile.
