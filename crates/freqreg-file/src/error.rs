@@ -179,7 +179,8 @@ pub enum Fault {
     },
     /// A tensor reaches beyond its storage, or has more elements than its storage.
     #[error(
-        "shape {shape:?} with strides {strides:?} from element {offset} on does not fit a storage of {available} elements"
+        "shape {shape:?} with strides {strides:?} from element {offset} on \
+         does not fit a storage of {available} elements"
     )]
     Strides {
         /// The shape of the tensor.

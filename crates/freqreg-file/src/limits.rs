@@ -2,6 +2,8 @@
 
 /// How much a file may ask for. A reader checks these before it allocates.
 ///
+/// They bound `.pt` files too; [`read_pt`](crate::read_pt) says how.
+///
 /// The defaults hold every network of a few hundred million weights, and keep a hostile file of a few bytes from
 /// claiming a tensor that no memory could hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

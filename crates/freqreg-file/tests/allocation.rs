@@ -1,10 +1,13 @@
 //! A reader holds no more than the bytes at hand account for, whatever they claim. Alone in its program, for it counts
 //! what the whole program allocates.
 
+mod pt_writer;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use freqreg_file::Model;
+use freqreg_file::{Limits, Model, parse_pt};
+use pt_writer::{Entry, Pickle, entries, floats, longs, pt, rich, zip, zip64};
 
 /// The system's allocator, with a count of the bytes held and the most that were ever held.
 struct Counting;
@@ -34,12 +37,12 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// The most bytes held at once while the file was read, and whether it was accepted.
-fn peak(bytes: &[u8]) -> (usize, bool) {
+/// The most bytes held at once while `read` ran, and what it gave, which counts as held.
+fn peak<T>(read: impl FnOnce() -> T) -> (usize, T) {
     let before = HELD.load(Relaxed);
     PEAK.store(before, Relaxed);
-    let accepted = Model::from_bytes(bytes).is_ok();
-    (PEAK.load(Relaxed) - before, accepted)
+    let given = read();
+    (PEAK.load(Relaxed) - before, given)
 }
 
 /// A sealed file with this table (number of tensors and rows) and these values.
@@ -48,8 +51,16 @@ fn file(table: &[u8], values: &[u8]) -> Vec<u8> {
     [&body[..], &crc32fast::hash(&body).to_le_bytes()].concat()
 }
 
+/// One test, for two at a time would count each other's bytes.
 #[test]
 fn claims_cost_nothing() {
+    claims_in_a_model_file();
+    claims_in_a_pt_file();
+    altered_pt_files();
+}
+
+fn claims_in_a_model_file() {
+    let peak = |bytes: &[u8]| peak(|| Model::from_bytes(bytes).is_ok());
     // 2^28, the largest number of values within the default limits, and 2^26 tensors.
     const MANY: [u8; 5] = [0x80, 0x80, 0x80, 0x80, 0x01];
     let plain = [&[1, 1, b't', 2, 1][..], &MANY].concat();
@@ -72,4 +83,124 @@ fn claims_cost_nothing() {
         "{peak} bytes were held for {}",
         honest.len()
     );
+}
+
+fn claims_in_a_pt_file() {
+    let peak = |bytes: &[u8]| peak(|| parse_pt(bytes, &Limits::default()).is_ok());
+    let only = |tensor: &dyn Fn(Pickle) -> Pickle| pt(&Pickle::only(tensor), &[&[0; 4], &[0; 4]]);
+
+    // 2^27 numbers, within the default limits, in the pickle's words alone.
+    const MANY: i64 = 1 << 27;
+    let mut files = vec![
+        only(&|p| p.tensor("Float", "0", &[MANY])),
+        only(&|p| p.view("Float", "0", 1, 0, &[MANY], &[0])),
+        only(&|p| p.sparse(0, &[4], MANY)),
+        only(&|p| p.text("x").raw(b"X\xff\xff\xff\x7f")),
+        only(&|p| p.raw(b"j\xff\xff\xff\x7f")),
+        only(&|p| p.raw(b"r\xff\xff\xff\x7f")),
+    ];
+    // In the words of the archive too, for entries stored and deflated.
+    for method in [0, 8] {
+        let mut claiming = entries(
+            &Pickle::only(|p| p.tensor("Float", "0", &[MANY])),
+            &[&[0; 4]],
+        );
+        claiming[2].size = 1 << 29;
+        claiming[2].method = method;
+        files.push(zip(&claiming));
+        let mut claiming = entries(b"", &[]);
+        claiming[0].size = 1 << 24;
+        claiming[0].method = method;
+        files.push(zip(&claiming));
+    }
+    for (i, file) in files.iter().enumerate() {
+        let (peak, accepted) = peak(file);
+        assert!(
+            !accepted && peak < 96 << 10,
+            "{peak} bytes were held for file {i} of {} bytes",
+            file.len()
+        );
+    }
+
+    // Tables of entries that claim to have 65,535 of them, to be huge, or to be far away; in the wide form, which ends in
+    // 98 bytes, 2^64 - 1.
+    let tensor = Pickle::only(|p| p.tensor("Float", "0", &[1]));
+    let honest = entries(&tensor, &[&[0; 4]]);
+    let narrow = [(12, 2), (10, 4), (6, 4)].map(|(at, n)| (zip(&honest), at, n));
+    let wide = [66, 58, 50, 34].map(|at| (zip64(&honest), at, 8));
+    for (mut file, at, n) in narrow.into_iter().chain(wide) {
+        let from = file.len() - at;
+        file[from..][..n].fill(0xff);
+        let (peak, accepted) = peak(&file);
+        assert!(
+            !accepted && peak < 96 << 10,
+            "{peak} bytes were held for the claim {at} bytes before the end"
+        );
+    }
+
+    // A deflated megabyte where 4 bytes are due.
+    let mut bomb = entries(&Pickle::only(|p| p.tensor("Float", "0", &[1])), &[]);
+    let data = Entry::deflated("net/data/0", &vec![0; 1 << 20]);
+    bomb.push(Entry { size: 4, ..data });
+    let (peak_bomb, accepted) = peak(&zip(&bomb));
+    assert!(
+        !accepted && peak_bomb < 96 << 10,
+        "{peak_bomb} bytes were held"
+    );
+
+    // An honest file costs its numbers as they are stored and as they are read.
+    const HONEST: usize = 1 << 18;
+    let (dense, sparse) = (floats(&[1.0; HONEST]), longs(&[0; HONEST]));
+    let file = pt(
+        &Pickle::new()
+            .raw(b"}(")
+            .text("dense")
+            .tensor("Float", "0", &[HONEST as i64])
+            .text("sparse")
+            .begin_sparse()
+            .tensor("Long", "1", &[1, HONEST as i64])
+            .tensor("Float", "0", &[HONEST as i64])
+            .end_sparse(&[1])
+            .raw(b"u.")
+            .0,
+        &[&dense, &sparse],
+    );
+    let (peak, accepted) = peak(&file);
+    // Held at most: the dense values; the indices as stored, as read, and as offsets.
+    assert!(
+        accepted && peak < (4 + 8 + 8 + 8) * HONEST + (96 << 10),
+        "{peak} bytes were held"
+    );
+}
+
+/// However a small file is altered, it stays small.
+fn altered_pt_files() {
+    let (pickle, storages) = rich();
+    let storages: Vec<&[u8]> = storages.iter().map(Vec::as_slice).collect();
+    let whole = entries(&pickle, &storages);
+    for file in [zip(&whole), zip64(&whole)] {
+        for at in 0..file.len() {
+            for byte in [0, 1, 0x7f, 0x80, 0xff, file[at] ^ 0x10] {
+                let mut altered = file.clone();
+                altered[at] = byte;
+                let (held, _) = peak(|| parse_pt(&altered, &Limits::default()).is_ok());
+                assert!(
+                    held < 96 << 10,
+                    "{held} bytes were held for {byte:#04x} at {at}"
+                );
+            }
+        }
+    }
+    for at in 0..pickle.len() {
+        for byte in 0..=255 {
+            let mut altered = pickle.clone();
+            altered[at] = byte;
+            let altered = pt(&altered, &storages);
+            let (held, _) = peak(|| parse_pt(&altered, &Limits::default()).is_ok());
+            assert!(
+                held < 96 << 10,
+                "{held} bytes were held for {byte:#04x} at {at} of the pickle"
+            );
+        }
+    }
 }

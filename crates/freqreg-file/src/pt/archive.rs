@@ -1,76 +1,62 @@
-//! The zip archive around a state dict: `<folder>/data.pkl`, `<folder>/byteorder` and the storages `<folder>/data/<key>`.
+//! The archive around a state dict: `<folder>/data.pkl`, `<folder>/byteorder`, and the storages `<folder>/data/<key>`.
 
-use std::io::{self, Read, Seek, SeekFrom};
-
-use flate2::read::DeflateDecoder;
-use zip::result::ZipError;
-use zip::{CompressionMethod, ZipArchive};
+use std::io::{Read, Seek};
 
 use super::PtFault;
+use super::zip::{Entry, LOCAL, Zip, damaged};
 use crate::{Error, Result};
 
-/// How every local entry of a zip archive begins.
-const ZIP_MAGIC: [u8; 4] = *b"PK\x03\x04";
-
 /// How the older form begins: protocol 2, then the long integer that names the form.
-const LEGACY_MAGIC: [u8; 4] = [0x80, 0x02, 0x8a, 0x0a];
+const LEGACY: [u8; 4] = [0x80, 0x02, 0x8a, 0x0a];
+
+/// The longest name of a byte order, with room for unknown ones.
+const BYTE_ORDER: u64 = 16;
 
 /// An open archive, of which no more than the table of entries is in memory.
 pub(super) struct Archive<R> {
-    zip: ZipArchive<R>,
+    zip: Zip<R>,
     /// The folder all entries are in, with its slash.
     folder: String,
-    /// Bytes of the whole file: what an entry may claim without having shown it.
-    length: u64,
 }
 
 impl<R: Read + Seek> Archive<R> {
     /// Finds the folder of the state dict and checks its byte order.
     pub(super) fn open(mut reader: R) -> Result<Self> {
         let mut found = Vec::new();
-        reader
-            .by_ref()
-            .take(4)
-            .read_to_end(&mut found)
-            .map_err(damaged)?;
-        if found == LEGACY_MAGIC {
+        let mut head = reader.by_ref().take(LOCAL.len() as u64);
+        head.read_to_end(&mut found).map_err(damaged)?;
+        if found == LEGACY {
             return Err(PtFault::Legacy.into());
         }
-        if found != ZIP_MAGIC {
+        if found != LOCAL {
             return Err(PtFault::NotZip { found }.into());
         }
-        let length = reader.seek(SeekFrom::End(0)).map_err(damaged)?;
-        let zip = ZipArchive::new(reader).map_err(damaged)?;
-        if zip.has_duplicate_names() {
-            return Err(PtFault::Twice { what: "a name" }.into());
-        }
+        let zip = Zip::open(reader)?;
         let folder = folder(&zip)?;
-        let mut archive = Self {
-            zip,
-            folder,
-            length,
-        };
+        let mut archive = Self { zip, folder };
         archive.check_byte_order()?;
         Ok(archive)
     }
 
     /// The program that describes the tensors.
     pub(super) fn pickle(&mut self, limit: usize) -> Result<Vec<u8>> {
-        let name = format!("{}data.pkl", self.folder);
-        let got = self.size(&name)?;
+        let (name, entry) = self.find("data.pkl")?;
         let limit = limit as u64;
-        if got > limit {
-            let what = "bytes of data.pkl";
-            return Err(Error::Limit { what, limit, got });
+        if entry.size > limit {
+            return Err(Error::Limit {
+                what: "bytes of data.pkl",
+                limit,
+                got: entry.size,
+            });
         }
-        self.entry(&name)
+        Ok(self.zip.read(&name, entry)?)
     }
 
     /// The bytes of a storage, which must be as many as expected.
     pub(super) fn storage(&mut self, key: &str, expected: u64) -> Result<Vec<u8>> {
-        let name = format!("{}data/{key}", self.folder);
-        let got = self.size(&name)?;
-        if got != expected {
+        let (name, entry) = self.find(&format!("data/{key}"))?;
+        if entry.size != expected {
+            let got = entry.size;
             return Err(PtFault::Size {
                 name,
                 expected,
@@ -78,18 +64,16 @@ impl<R: Read + Seek> Archive<R> {
             }
             .into());
         }
-        self.entry(&name)
+        Ok(self.zip.read(&name, entry)?)
     }
 
-    /// Archives of PyTorch before 2.0 say nothing and are little-endian, as nearly all machines are.
+    /// Archives of older versions of PyTorch say nothing and are little-endian, as nearly all machines are.
     fn check_byte_order(&mut self) -> Result<()> {
-        let name = format!("{}byteorder", self.folder);
-        if self.zip.index_for_name_raw(name.as_bytes()).is_none() {
+        let Ok((name, entry)) = self.find("byteorder") else {
             return Ok(());
-        }
-        let got = self.size(&name)?;
-        if got > 16 {
-            let expected = "little".len() as u64;
+        };
+        if entry.size > BYTE_ORDER {
+            let (expected, got) = ("little".len() as u64, entry.size);
             return Err(PtFault::Size {
                 name,
                 expected,
@@ -97,7 +81,7 @@ impl<R: Read + Seek> Archive<R> {
             }
             .into());
         }
-        let found = self.entry(&name)?;
+        let found = self.zip.read(&name, entry)?;
         if found != b"little" {
             let found = String::from_utf8_lossy(&found).into_owned();
             return Err(PtFault::ByteOrder { found }.into());
@@ -105,92 +89,27 @@ impl<R: Read + Seek> Archive<R> {
         Ok(())
     }
 
-    /// The length that the table of entries gives.
-    fn size(&mut self, name: &str) -> Result<u64> {
-        let entry = self.zip.by_name_raw(name.as_bytes());
-        Ok(entry
-            .map_err(|error| missing_or_damaged(error, name))?
-            .size())
-    }
-
-    /// The content of an entry, found to have the length and the checksum in the table. The caller has found that
-    /// length acceptable.
-    fn entry(&mut self, name: &str) -> Result<Vec<u8>> {
-        let named = || name.to_owned();
-        let mut entry = self
-            .zip
-            .by_name_raw(name.as_bytes())
-            .map_err(|error| missing_or_damaged(error, name))?;
-        let (expected, checksum, method) = (entry.size(), entry.crc32(), entry.compression());
-        if entry.encrypted() {
-            let how = "encrypted".to_owned();
-            return Err(PtFault::Packed { name: named(), how }.into());
+    fn find(&self, name: &str) -> Result<(String, Entry)> {
+        let name = format!("{}{name}", self.folder);
+        match self.zip.find(&name) {
+            Some(entry) => Ok((name, entry)),
+            None => Err(PtFault::Missing { name }.into()),
         }
-
-        // One byte more than expected is enough to see that there are too many.
-        let most = expected.saturating_add(1);
-        let mut bytes = Vec::with_capacity(most.min(self.length) as usize);
-        match method {
-            CompressionMethod::STORE => entry.take(most).read_to_end(&mut bytes),
-            CompressionMethod::DEFLATE => DeflateDecoder::new(&mut entry)
-                .take(most)
-                .read_to_end(&mut bytes),
-            method => {
-                let how = format!("compressed by {method}");
-                return Err(PtFault::Packed { name: named(), how }.into());
-            }
-        }
-        .map_err(damaged)?;
-
-        let got = bytes.len() as u64;
-        if got != expected {
-            return Err(PtFault::Size {
-                name: named(),
-                expected,
-                got,
-            }
-            .into());
-        }
-        let got = crc32fast::hash(&bytes);
-        if got != checksum {
-            return Err(PtFault::Checksum {
-                name: named(),
-                expected: checksum,
-                got,
-            }
-            .into());
-        }
-        Ok(bytes)
     }
 }
 
 /// The folder of the one `data.pkl`, which is named after the file at its saving.
-fn folder<R: Read + Seek>(zip: &ZipArchive<R>) -> Result<String> {
-    let mut folders = zip.file_names_raw().filter_map(|name| {
+fn folder<R: Read + Seek>(zip: &Zip<R>) -> Result<String> {
+    let mut folders = zip.names().filter_map(|name| {
         let folder = std::str::from_utf8(name).ok()?.strip_suffix("data.pkl")?;
         (folder.find('/') == folder.len().checked_sub(1)).then_some(folder)
     });
     match (folders.next(), folders.next()) {
         (Some(folder), None) => Ok(folder.to_owned()),
         (Some(_), Some(_)) => Err(PtFault::Twice { what: "a data.pkl" }.into()),
-        (None, _) => Err(PtFault::Missing {
-            name: "*/data.pkl".to_owned(),
+        (None, _) => {
+            let name = "*/data.pkl".to_owned();
+            Err(PtFault::Missing { name }.into())
         }
-        .into()),
     }
-}
-
-fn missing_or_damaged(error: ZipError, name: &str) -> Error {
-    match error {
-        ZipError::FileNotFound => PtFault::Missing {
-            name: name.to_owned(),
-        }
-        .into(),
-        error => damaged(error),
-    }
-}
-
-fn damaged(cause: impl Into<io::Error>) -> Error {
-    let cause = cause.into().to_string();
-    PtFault::Zip { cause }.into()
 }

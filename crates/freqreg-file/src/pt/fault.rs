@@ -1,4 +1,4 @@
-//! What can be wrong with a PyTorch file as a whole. What is wrong with one of its tensors is a [`Fault`](crate::Fault).
+//! What can be wrong with a PyTorch file as a whole; what is wrong with one tensor is a [`Fault`](crate::Fault).
 
 /// Why a `.pt` file was refused.
 #[derive(Debug, thiserror::Error)]
@@ -6,7 +6,8 @@
 pub enum PtFault {
     /// The file is no zip archive, as a `.pt` file is.
     #[error(
-        "not a .pt file: it begins with {found:02x?}, and a state dict saved with PyTorch 1.6 or newer is a zip archive"
+        "not a .pt file: it begins with {found:02x?}, \
+         and a state dict saved with PyTorch 1.6 or newer is a zip archive"
     )]
     NotZip {
         /// The first bytes, at most four.
@@ -14,7 +15,8 @@ pub enum PtFault {
     },
     /// The file has the form that PyTorch wrote before version 1.6.
     #[error(
-        "a .pt file of the form before PyTorch 1.6, which is not read: load it in PyTorch and save it again with torch.save"
+        "a .pt file of the form before PyTorch 1.6, which is not read: load it in PyTorch and \
+          save it again with torch.save"
     )]
     Legacy,
     /// The zip archive is damaged.
@@ -67,7 +69,8 @@ pub enum PtFault {
     },
     /// The numbers are not little-endian.
     #[error(
-        "the byte order of the numbers is `{found}`, and only `little` is read: save the file on a little-endian machine"
+        "the byte order of the numbers is `{found}`, and only `little` is read: \
+         save the file on a little-endian machine"
     )]
     ByteOrder {
         /// What the archive says.
@@ -75,7 +78,8 @@ pub enum PtFault {
     },
     /// The pickle asks for something that no state dict needs. Nothing was executed.
     #[error(
-        "the file wants `{name}` (data.pkl, byte {offset}): refused; what a state dict of tensors needs is known, and this is not part of it"
+        "the file wants `{name}` (data.pkl, byte {offset}): refused; \
+         what a state dict of tensors needs is known, and this is not part of it"
     )]
     Global {
         /// Where, counted from the beginning of the pickle.
@@ -85,7 +89,8 @@ pub enum PtFault {
     },
     /// The pickle has an instruction that no state dict needs.
     #[error(
-        "data.pkl has instruction {opcode:#04x} at byte {offset}: refused; torch.save writes no such instruction for a state dict of tensors"
+        "data.pkl has instruction {opcode:#04x} at byte {offset}: refused; \
+         torch.save writes no such instruction for a state dict of tensors"
     )]
     Opcode {
         /// Where, counted from the beginning of the pickle.

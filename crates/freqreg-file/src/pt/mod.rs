@@ -1,9 +1,9 @@
 //! PyTorch's `.pt` files: the tensors of a saved state dict, and the networks that the paper's authors released in this
 //! form.
 //!
-//! From file to model: `archive` takes the entries out of the zip archive, `pickle` runs the program that describes the
-//! tensors, on `object`s of its own that know nothing but state dicts, `numbers` reads what the description asks for,
-//! and `prefixes` turns sparse tensors of coefficients into those of a `.freq` file.
+//! From file to model: `zip` reads the archive and `archive` knows its entries, `pickle` runs the program that
+//! describes the tensors, on `object`s of its own that know nothing but state dicts, `numbers` reads what the
+//! descriptions ask for, and `prefixes` turns sparse tensors of coefficients into those of a `.freq` file.
 
 mod archive;
 mod fault;
@@ -11,6 +11,7 @@ mod numbers;
 mod object;
 mod pickle;
 mod prefixes;
+mod zip;
 
 use std::fmt;
 use std::fs::File;
@@ -109,9 +110,12 @@ impl fmt::Display for PtType {
 /// Reads the tensors of a state dict, dense or sparse, from a file that `torch.save` wrote, in the order of the file.
 ///
 /// The file is a zip archive with a *pickle* in it, a program that Python would run. Here it is read as data: the
-/// instructions and names that a state dict of tensors is made of are known, every other is refused by name, and nothing
-/// is ever executed. Of the [`Limits`], `tensors` and `elements` count as they say, `kept` bounds the numbers read,
-/// indices included, and `table_bytes` the pickle.
+/// instructions and names that a state dict of tensors is made of are known, every other is refused by name, and
+/// nothing is ever executed.
+///
+/// Of the [`Limits`], `tensors` and `elements` count as they say; `kept` bounds the numbers read, and those in the
+/// storages they are read from, indices included; `table_bytes` bounds the pickle, and 20 times as much the memory that
+/// its descriptions of tensors take.
 ///
 /// # Errors
 /// [`Error::Io`] where the file cannot be opened, otherwise [`Error::InFile`] with [`Error::Pt`], [`Error::Limit`],

@@ -157,9 +157,9 @@ fn count(shape: &[usize]) -> Result<usize, Fault> {
 
 /// Whether a tensor that is not empty lies within its storage, and is not larger than it.
 fn fits(dense: &Dense, elements: usize) -> bool {
-    let axes = dense.shape.iter().zip(&dense.strides);
-    let last = axes.fold(Some(dense.offset), |last, (&n, &stride)| {
-        n.checked_sub(1)?.checked_mul(stride)?.checked_add(last?)
+    let mut axes = dense.shape.iter().zip(&dense.strides);
+    let last = axes.try_fold(dense.offset, |last, (&n, &stride)| {
+        n.checked_sub(1)?.checked_mul(stride)?.checked_add(last)
     });
     elements <= dense.storage.len && last.is_some_and(|last| last < dense.storage.len)
 }
@@ -255,12 +255,8 @@ impl View<'_> {
         let mut index = vec![0; outer.len()];
         let mut start = *offset;
         loop {
-            let row = numbers.get(start..).unwrap_or(&[]).iter();
-            out.extend(
-                row.step_by(step.max(1))
-                    .take(width)
-                    .map(|&bytes| number(bytes)),
-            );
+            let row = (0..width).filter_map(|i| numbers.get(start + i * step));
+            out.extend(row.map(|&bytes| number(bytes)));
             let Some(axis) = (0..outer.len())
                 .rev()
                 .find(|&axis| index[axis] + 1 < outer[axis])

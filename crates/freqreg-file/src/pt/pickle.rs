@@ -11,6 +11,9 @@ use crate::{Error, Fault, Limits, Result};
 /// The most items on the stack: torch.save puts at most 1,000 pairs of key and value there before it collects them.
 const STACK: usize = 1 << 16;
 
+/// Bytes of memory for each that the pickle may have: what torch.save writes takes up to sixteen times its length.
+const MEMORY: usize = 20;
+
 /// What a pickle left behind.
 #[derive(Debug)]
 pub(super) struct Dict<'a> {
@@ -65,7 +68,7 @@ pub(super) fn run<'a>(pickle: &'a [u8], limits: &Limits) -> Result<Dict<'a>> {
         stack: Vec::new(),
         marks: Vec::new(),
         memo: Vec::new(),
-        nodes: Nodes::new(limits.table_bytes.saturating_mul(4)),
+        nodes: Nodes::new(limits.table_bytes.saturating_mul(MEMORY)),
     };
     loop {
         if let Some(top) = machine.step()? {
@@ -184,7 +187,7 @@ impl<'a> Machine<'a> {
             b'u' => {
                 let from = self.unmark()?;
                 let pairs = self.stack.split_off(from);
-                if pairs.len() % 2 != 0 {
+                if !pairs.len().is_multiple_of(2) {
                     return Err(self.malformed("a key without a value"));
                 }
                 self.insert(&pairs)?;

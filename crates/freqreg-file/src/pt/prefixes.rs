@@ -19,14 +19,14 @@ const REACH: usize = 4;
 ///
 /// A training cuts the list of coefficients at its end, so that the stored ones should be the first k. An explicit zero
 /// counts as stored. A gap, where a coefficient happened to be zero and was not stored, is filled with a zero: k is 1
-/// more than the highest rank stored. It may be up to 4 times the number of values stored; a tensor with larger gaps was
-/// kept in another order, and is refused.
+/// more than the highest rank stored. It may be up to 4 times the number of values stored; a tensor with larger gaps
+/// was kept in another order, and is refused.
 ///
 /// The values become float16 where this keeps every one of them exactly, float32 otherwise.
 ///
 /// # Errors
-/// [`Error::Tensor`] where a tensor is dense ([`Fault::Dense`]), gives an index twice ([`Fault::IndexTwice`]), stores no
-/// value ([`Fault::Kept`]), is no prefix ([`Fault::NotAPrefix`]) or breaks a rule of [`Tensor::validate`];
+/// [`Error::Tensor`] where a tensor is dense ([`Fault::Dense`]), gives an index twice ([`Fault::IndexTwice`]), stores
+/// no value ([`Fault::Kept`]), is no prefix ([`Fault::NotAPrefix`]) or breaks a rule of [`Tensor::validate`];
 /// [`Error::DuplicateName`] where two tensors get one name.
 pub fn import_prefixes(
     tensors: &[PtTensor],
@@ -75,6 +75,13 @@ fn prefix(tensor: &PtTensor) -> Result<Vec<f32>, Fault> {
         order: order.clone(),
     };
     let elements = storage.check(shape)?.elements;
+    // So it is in every tensor that was read; one made by hand may differ.
+    if offsets.len() != values.len() {
+        return Err(Fault::Count {
+            expected: offsets.len(),
+            got: values.len(),
+        });
+    }
 
     let mut stored = HashMap::with_capacity(offsets.len());
     for (&offset, &value) in offsets.iter().zip(values) {
