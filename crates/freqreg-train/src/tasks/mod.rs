@@ -33,7 +33,7 @@ pub struct Setting<'a> {
 }
 
 /// A batch in training.
-pub(crate) struct Batch {
+pub struct Batch {
     /// `[n, channels, height, width]`.
     pub x: Tensor,
     /// A class each, or a class a pixel.
@@ -43,7 +43,7 @@ pub(crate) struct Batch {
 }
 
 /// What a step came to.
-pub(crate) struct Stepped {
+pub struct Stepped {
     /// The loss before the step.
     pub loss: f64,
     /// In the task's metric, where the step tells it.
@@ -51,7 +51,7 @@ pub(crate) struct Stepped {
 }
 
 /// Takes a loss and with what the names of the parameters begin that it moves.
-pub(crate) type Learn<'a> = &'a mut dyn FnMut(&Tensor, &str) -> Result<()>;
+pub type Learn<'a> = &'a mut dyn FnMut(&Tensor, &str) -> Result<()>;
 
 /// How well a network does on some images.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -67,10 +67,14 @@ pub struct Evaluation {
 }
 
 /// A task of the zoo.
-pub(crate) trait Task: Send + Sync {
+pub trait Task: Send + Sync {
+    /// What scores are measured in.
     fn metric(&self) -> Metric;
 
     /// Computes the losses of a step and hands each to `learn`. A loss that is no number is not handed on.
+    ///
+    /// # Errors
+    /// What candle reports, images of another size than the network takes among it; what `learn` reports.
     fn step(
         &self,
         model: &dyn Model,
@@ -79,7 +83,10 @@ pub(crate) trait Task: Send + Sync {
         learn: Learn<'_>,
     ) -> Result<Stepped>;
 
-    /// Measures the network; runs without gradients.
+    /// Measures the network. Run it in [`no_grad`], as [`evaluate`] does.
+    ///
+    /// # Errors
+    /// As [`Task::step`].
     fn evaluate(
         &self,
         model: &dyn Model,
@@ -88,6 +95,9 @@ pub(crate) trait Task: Send + Sync {
     ) -> Result<Evaluation>;
 
     /// Pictures for a person to look at, of the same images.
+    ///
+    /// # Errors
+    /// As [`Task::step`].
     fn grids(
         &self,
         _model: &dyn Model,
@@ -99,7 +109,7 @@ pub(crate) trait Task: Send + Sync {
 }
 
 /// The task of a network.
-pub(crate) fn task(kind: freqreg_models::Task) -> &'static dyn Task {
+pub fn task(kind: freqreg_models::Task) -> &'static dyn Task {
     match kind {
         freqreg_models::Task::Classification => &classification::Classification,
         freqreg_models::Task::Segmentation => &segmentation::Segmentation,
