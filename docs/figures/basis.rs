@@ -1,7 +1,7 @@
 //! The patterns that a 5 x 5 kernel is a sum of.
 
-use crate::svg::{Anchor, Svg};
 use freqreg_dct::{Dct, Error};
+use freqreg_docs::svg::{Anchor, Svg};
 
 const SIDE: usize = 5;
 const CELL: f64 = 11.0;

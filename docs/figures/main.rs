@@ -5,12 +5,11 @@
 mod basis;
 mod order;
 mod rebuilt;
-mod svg;
 
 use freqreg_dct::Error;
+use freqreg_docs::svg::Svg;
 use std::path::Path;
 use std::process::ExitCode;
-use svg::Svg;
 
 type Draw = fn() -> Result<Svg, Error>;
 

@@ -1,7 +1,7 @@
 //! Two keep orders of a matrix, with the part that a budget keeps.
 
-use crate::svg::{Anchor, Svg};
 use freqreg_dct::{Error, KeepOrder};
+use freqreg_docs::svg::{Anchor, Svg};
 
 const SHAPE: [usize; 2] = [5, 14];
 const KEPT: usize = 15;

@@ -1,7 +1,7 @@
 //! What prefixes say of a smooth filter, and of noise.
 
-use crate::svg::{Anchor, Svg};
 use freqreg_dct::{Error, KeepOrder, Plan};
+use freqreg_docs::svg::{Anchor, Svg};
 
 const SIDE: usize = 16;
 const CELL: f64 = 7.0;

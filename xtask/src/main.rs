@@ -11,6 +11,7 @@ mod docs;
 mod failure;
 mod figures;
 mod package;
+mod pages;
 mod reproduce;
 
 use failure::{Failure, Outcome};
@@ -26,10 +27,19 @@ Usage: cargo xtask TASK [ARGUMENT...]
   ci [STAGE...]        the checks that every change must pass: test, fmt, clippy, doc, package
   docs                 the API documentation and the book
   figures              draws the pictures of the book anew
+  pages                fills the tables and draws the pictures of the book's pages on the networks
   package              checks that every crate can be published
 ";
 
-const TASKS: [&str; 6] = ["reproduce", "bench", "ci", "docs", "figures", "package"];
+const TASKS: [&str; 7] = [
+    "reproduce",
+    "bench",
+    "ci",
+    "docs",
+    "figures",
+    "pages",
+    "package",
+];
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
@@ -50,6 +60,7 @@ fn run(task: &str, arguments: Vec<OsString>) -> Outcome {
         "ci" => ci::run(arguments),
         "docs" => docs::run(arguments),
         "figures" => figures::run(arguments),
+        "pages" => pages::run(arguments),
         "package" => package::run(arguments),
         "help" | "--help" | "-h" => {
             print!("{HELP}");

@@ -1,10 +1,10 @@
-//! A little of SVG: cells of colour, words, outlines.
+//! A little of SVG: cells and boxes of colour, words, outlines.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// A picture in the making, on a white ground so that it can be read on a page of any colour.
-pub(crate) struct Svg {
+pub struct Svg {
     width: f64,
     height: f64,
     body: String,
@@ -12,9 +12,13 @@ pub(crate) struct Svg {
 
 /// Where a word stands on its point.
 #[derive(Clone, Copy)]
-pub(crate) enum Anchor {
+pub enum Anchor {
+    /// It begins there.
     Start,
+    /// Its middle is there.
     Middle,
+    /// It ends there.
+    End,
 }
 
 /// Shades of a value from -1 to 1. Few of them, so that cells of one shade share one path.
@@ -22,7 +26,7 @@ const SHADES: i32 = 24;
 
 impl Svg {
     /// An empty picture with a title for those who cannot see it.
-    pub(crate) fn new(width: f64, height: f64, title: &str) -> Self {
+    pub fn new(width: f64, height: f64, title: &str) -> Self {
         let mut body = format!("<title>{title}</title>\n");
         let _ = writeln!(
             body,
@@ -37,14 +41,7 @@ impl Svg {
 
     /// A row-major grid of values, `columns` wide, its upper left corner at `at`, a cell `cell` wide. Zero is
     /// white, `-limit` blue, `limit` orange; what lies beyond is drawn as the limit.
-    pub(crate) fn grid(
-        &mut self,
-        at: [f64; 2],
-        cell: f64,
-        columns: usize,
-        values: &[f64],
-        limit: f64,
-    ) {
+    pub fn grid(&mut self, at: [f64; 2], cell: f64, columns: usize, values: &[f64], limit: f64) {
         let mut shades: BTreeMap<i32, String> = BTreeMap::new();
         for (i, value) in values.iter().enumerate() {
             let shade = ((value / limit).clamp(-1.0, 1.0) * f64::from(SHADES)).round() as i32;
@@ -78,7 +75,7 @@ impl Svg {
     }
 
     /// A closed line through `points`.
-    pub(crate) fn outline(&mut self, points: &[[f64; 2]], stroke: &str, width: f64) {
+    pub fn outline(&mut self, points: &[[f64; 2]], stroke: &str, width: f64) {
         let points: Vec<String> = points.iter().map(|[x, y]| format!("{x},{y}")).collect();
         let _ = writeln!(
             self.body,
@@ -87,11 +84,21 @@ impl Svg {
         );
     }
 
+    /// A filled box, `size` wide and high, its upper left corner at `at`.
+    pub fn filled(&mut self, at: [f64; 2], size: [f64; 2], fill: &str) {
+        let _ = writeln!(
+            self.body,
+            "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"{fill}\"/>",
+            at[0], at[1], size[0], size[1]
+        );
+    }
+
     /// Words with the foot of their letters at `at`. They must be free of `<` and `&`.
-    pub(crate) fn words(&mut self, at: [f64; 2], size: f64, anchor: Anchor, words: &str) {
+    pub fn words(&mut self, at: [f64; 2], size: f64, anchor: Anchor, words: &str) {
         let anchor = match anchor {
             Anchor::Start => "start",
             Anchor::Middle => "middle",
+            Anchor::End => "end",
         };
         let _ = writeln!(
             self.body,
@@ -101,7 +108,7 @@ impl Svg {
     }
 
     /// The whole file.
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         let Svg {
             width,
             height,

@@ -1,0 +1,112 @@
+//! Tables of networks and of their layers, in Markdown.
+
+use crate::thousands;
+use crate::zoo::{Network, Tensor, Version, shape};
+use freqreg_nn::KeepOrder;
+use std::fmt::Write;
+
+/// The tensors of a network with what each version keeps of them, and the sums.
+pub(crate) fn layers(network: &Network) -> String {
+    let versions = &network.versions;
+    let mut text = String::from("| layer | shape | weights |");
+    for version in versions {
+        let _ = write!(text, " `{}` |", version.name());
+    }
+    text += &format!(
+        "\n| --- | --- | ---: |{}\n",
+        " ---: |".repeat(versions.len())
+    );
+    for (tensor, of) in network.rows() {
+        let weights = thousands(tensor.weights());
+        let _ = write!(
+            text,
+            "| `{}` | {} | {weights} |",
+            tensor.name,
+            shape(&tensor.shape)
+        );
+        for of in of {
+            let _ = write!(text, " {} |", of.map_or("none".into(), kept));
+        }
+        text.push('\n');
+    }
+    let mut sums = |name: &str, of: &dyn Fn(&Version) -> String| {
+        let _ = write!(text, "| **{name}** | | |");
+        for version in versions {
+            let _ = write!(text, " {} |", of(version));
+        }
+        text.push('\n');
+    };
+    let sum = |kept, weights| format!("{} of {}", thousands(kept), thousands(weights));
+    sums("all", &|v| {
+        format!("**{}**", sum(v.kept(false), v.weights(false)))
+    });
+    if versions.iter().any(|v| v.kept(true) < v.kept(false)) {
+        sums("coefficients alone", &|v| {
+            sum(v.kept(true), v.weights(true))
+        });
+    }
+    sums("printed in the paper", &printed);
+    text
+}
+
+/// Every version of every network in a row of its own.
+pub(crate) fn networks(networks: &[Network]) -> String {
+    let mut text = String::from(
+        "| network | experiment | weights | numbers stored | of these ordinary weights | printed in the paper |\n\
+         | --- | --- | ---: | ---: | ---: | ---: |\n",
+    );
+    for network in networks {
+        for (i, version) in network.versions.iter().enumerate() {
+            let title = match i {
+                0 => format!("[{}](models/{}.md)", network.title, network.name),
+                _ => String::new(),
+            };
+            let ordinary = match version.kept(false) - version.kept(true) {
+                0 => "none".into(),
+                n => thousands(n),
+            };
+            let _ = writeln!(
+                text,
+                "| {title} | `{}` | {} | {} {} | {ordinary} | {} |",
+                version.name(),
+                thousands(version.weights(false)),
+                thousands(version.kept(false)),
+                number(version),
+                printed(version)
+            );
+        }
+    }
+    text
+}
+
+/// How numbers are stored, as the experiment says: `float16`.
+fn number(version: &Version) -> &'static str {
+    use freqreg_train::experiment::NumberKind;
+    match version.experiment.regularised.number {
+        NumberKind::Float16 => "float16",
+        NumberKind::Float32 => "float32",
+    }
+}
+
+/// What the paper prints: numbers kept, of weights.
+fn printed(version: &Version) -> String {
+    match &version.experiment.paper {
+        None => "nothing".into(),
+        Some(claim) => format!("{} of {}", thousands(claim.kept), claim.weights),
+    }
+}
+
+/// What is kept of a tensor, and what is unusual about it.
+fn kept(tensor: &Tensor) -> String {
+    let mut text = thousands(tensor.kept);
+    let Some((axes, order)) = &tensor.prefix else {
+        return text + ", dense";
+    };
+    if *order != KeepOrder::Zigzag {
+        let _ = write!(text, ", order {order}");
+    }
+    if *axes != tensor.shape {
+        let _ = write!(text, ", axes {}", shape(axes));
+    }
+    text
+}
