@@ -15,7 +15,7 @@ const BOX: f64 = 15.0;
 /// Between one part of the network and the next, as `stage1` and `stage2`.
 const GAP: f64 = 7.0;
 /// Of the version that keeps most to the one that keeps least.
-const FILLS: [&str; 3] = ["#fbe0c2", "#f4b266", "#d96c06"];
+const FILLS: [&str; 3] = ["#fde8cf", "#f8c88f", "#ee9a3f"];
 const EMPTY: &str = "#eef1f5";
 const DENSE: &str = "#c9d6e8";
 const LINE: &str = "#d7dbe0";
@@ -66,7 +66,9 @@ pub(crate) fn draw(network: &Network) -> Svg {
             Anchor::Start,
             &shape(&tensor.shape),
         );
-        labels.dedup();
+        if labels.iter().all(|label| *label == labels[0]) {
+            labels.truncate(1);
+        }
         svg.words(
             [WIDTH - 8.0, y + 11.5],
             11.0,

@@ -100,7 +100,7 @@ fn printed(version: &Version) -> String {
 fn kept(tensor: &Tensor) -> String {
     let mut text = thousands(tensor.kept);
     let Some((axes, order)) = &tensor.prefix else {
-        return text + ", dense";
+        return text + ",\u{a0}dense";
     };
     if *order != KeepOrder::Zigzag {
         let _ = write!(text, ", order {order}");

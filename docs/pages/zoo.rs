@@ -155,8 +155,8 @@ impl Tensor {
     }
 }
 
-/// A shape in words: `64 × 3 × 3 × 3`.
+/// A shape in words: `64 × 3 × 3 × 3`, with spaces at which no line breaks.
 pub(crate) fn shape(sizes: &[usize]) -> String {
     let sizes: Vec<String> = sizes.iter().map(usize::to_string).collect();
-    sizes.join(" × ")
+    sizes.join("\u{a0}×\u{a0}")
 }
