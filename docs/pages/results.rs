@@ -72,15 +72,15 @@ fn rank(preset: Preset) -> u8 {
 /// The reports on the experiments of some networks, and a row for each experiment that has none.
 pub(crate) fn table(networks: &[Network], reports: &[Report]) -> String {
     let mut text = String::from(
-        "| experiment | run | data | measured on the test images | ordinary | regularised | stored | whole run |\n\
-         | --- | --- | --- | --- | ---: | ---: | ---: | ---: |\n",
+        "| experiment | run | data | ordinary | regularised | stored |\n\
+         | --- | --- | --- | ---: | ---: | ---: |\n",
     );
     let mut claims = String::new();
     for version in networks.iter().flat_map(|n| &n.versions) {
         let name = version.name();
         let of: Vec<&Report> = reports.iter().filter(|r| r.experiment == name).collect();
         if of.is_empty() {
-            let _ = writeln!(text, "| `{name}` | no committed report yet | | | | | | |");
+            let _ = writeln!(text, "| `{name}` | no committed report yet | | | | |");
         }
         for report in &of {
             text += &row(report);
@@ -106,15 +106,14 @@ fn row(report: &Report) -> String {
             thousands(n.file_bytes)
         )
     };
+    let score = |n: &NetworkReport| format!("{} {}", metric.name(), metric.show(n.test));
     format!(
-        "| `{experiment}` | {} | {} | {} | {} | {} | {} | {} |\n",
+        "| `{experiment}` | {} | {} | {} | {} | {} |\n",
         run(report),
         data(&report.data),
-        metric.name(),
-        metric.show(dense.test),
-        metric.show(regularised.test),
+        score(dense),
+        score(regularised),
         numbers(regularised),
-        duration(report),
     )
 }
 
@@ -123,9 +122,9 @@ fn run(report: &Report) -> String {
     let mut text = match report.preset {
         Preset::Full => "`--full`".into(),
         Preset::Default => String::from("as it stands"),
-        Preset::Quick => "`--quick`, which shows only that it works".into(),
+        Preset::Quick => "**`--quick`, which shows only that it works**".into(),
     };
-    let _ = write!(text, ", seed {}", report.seed);
+    let _ = write!(text, ", seed {}, {}", report.seed, duration(report));
     if !report.changes.is_empty() {
         let _ = write!(text, ", changed by `{}`", report.changes.join(" "));
     }
@@ -157,7 +156,7 @@ fn duration(report: &Report) -> String {
         60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
         _ => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
     };
-    format!("{time} ({})", report.device)
+    format!("{time} on {}", report.device)
 }
 
 /// What the paper prints of an experiment's accuracy, and only where every run was on the same data and long enough to
@@ -215,8 +214,8 @@ mod tests {
     #[test]
     fn a_report_is_a_row_and_an_experiment_without_one_says_so() {
         let text = lenet5(&report("lenet5", 429_168, 776));
-        let row = "| `lenet5` | as it stands, seed 2 | mnist; 55,000 images to train on, 10,000 to test on | accuracy | 98.94 % | \
-                   98.94 % | 776 float16, 1,800 bytes | 1 h 2 min (cpu) |\n";
+        let row = "| `lenet5` | as it stands, seed 2, 1 h 2 min on cpu | mnist; 55,000 images to train on, 10,000 to test on | \
+                   accuracy 98.94 % | accuracy 98.94 % | 776 float16, 1,800 bytes |\n";
         assert!(text.contains(row), "{text}");
         assert!(text.contains("| `lenet5-paper` | no committed report yet |"));
         assert!(text.contains("prints for `lenet5`: drop < 2 points"));

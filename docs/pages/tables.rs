@@ -29,30 +29,44 @@ pub(crate) fn layers(network: &Network) -> String {
         }
         text.push('\n');
     }
-    let mut sums = |name: &str, of: &dyn Fn(&Version) -> String| {
-        let _ = write!(text, "| **{name}** | | |");
-        for version in versions {
-            let _ = write!(text, " {} |", of(version));
+    let mut sums =
+        |name: &str, weights: &dyn Fn(&Version) -> String, kept: &dyn Fn(&Version) -> String| {
+            // Versions that agree in their weights share the one column.
+            let mut of: Vec<String> = versions.iter().map(weights).collect();
+            of.dedup();
+            let _ = write!(text, "| **{name}** | | {} |", of.join(" / "));
+            for version in versions {
+                let _ = write!(text, " **{}** |", kept(version));
+            }
+            text.push('\n');
+        };
+    for (name, prefixes_only) in [("all", false), ("coefficients alone", true)] {
+        if !prefixes_only || versions.iter().any(|v| v.kept(true) < v.kept(false)) {
+            sums(name, &|v| thousands(v.weights(prefixes_only)), &|v| {
+                thousands(v.kept(prefixes_only))
+            });
         }
-        text.push('\n');
-    };
-    let sum = |kept, weights| format!("{} of {}", thousands(kept), thousands(weights));
-    sums("all", &|v| {
-        format!("**{}**", sum(v.kept(false), v.weights(false)))
-    });
-    if versions.iter().any(|v| v.kept(true) < v.kept(false)) {
-        sums("coefficients alone", &|v| {
-            sum(v.kept(true), v.weights(true))
-        });
     }
-    sums("printed in the paper", &printed);
+    if versions.iter().any(|v| v.experiment.paper.is_some()) {
+        let printed = |v: &Version| {
+            v.experiment
+                .paper
+                .as_ref()
+                .map(|claim| claim.weights.clone())
+        };
+        sums(
+            "printed in the paper",
+            &|v| printed(v).unwrap_or("nothing".into()),
+            &claimed,
+        );
+    }
     text
 }
 
 /// Every version of every network in a row of its own.
 pub(crate) fn networks(networks: &[Network]) -> String {
     let mut text = String::from(
-        "| network | experiment | weights | numbers stored | of these ordinary weights | printed in the paper |\n\
+        "| network | experiment | weights | numbers stored | of these ordinary weights | kept, as the paper prints |\n\
          | --- | --- | ---: | ---: | ---: | ---: |\n",
     );
     for network in networks {
@@ -67,12 +81,12 @@ pub(crate) fn networks(networks: &[Network]) -> String {
             };
             let _ = writeln!(
                 text,
-                "| {title} | `{}` | {} | {} {} | {ordinary} | {} |",
+                "| {title} | `{}` | {} | {}\u{a0}{} | {ordinary} | {} |",
                 version.name(),
                 thousands(version.weights(false)),
                 thousands(version.kept(false)),
                 number(version),
-                printed(version)
+                claimed(version)
             );
         }
     }
@@ -88,19 +102,17 @@ fn number(version: &Version) -> &'static str {
     }
 }
 
-/// What the paper prints: numbers kept, of weights.
-fn printed(version: &Version) -> String {
-    match &version.experiment.paper {
-        None => "nothing".into(),
-        Some(claim) => format!("{} of {}", thousands(claim.kept), claim.weights),
-    }
+/// How many numbers are kept, as the paper prints.
+fn claimed(version: &Version) -> String {
+    let claim = version.experiment.paper.as_ref();
+    claim.map_or("nothing".into(), |claim| thousands(claim.kept))
 }
 
 /// What is kept of a tensor, and what is unusual about it.
 fn kept(tensor: &Tensor) -> String {
     let mut text = thousands(tensor.kept);
     let Some((axes, order)) = &tensor.prefix else {
-        return text + ",\u{a0}dense";
+        return text + ", dense";
     };
     if *order != KeepOrder::Zigzag {
         let _ = write!(text, ", order {order}");

@@ -160,3 +160,37 @@ pub(crate) fn shape(sizes: &[usize]) -> String {
     let sizes: Vec<String> = sizes.iter().map(usize::to_string).collect();
     sizes.join("\u{a0}×\u{a0}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_version_keeps_as_many_numbers_as_the_paper_prints() {
+        for network in networks().unwrap() {
+            for version in network.versions {
+                let Some(claim) = &version.experiment.paper else {
+                    assert_eq!(network.name, "vae");
+                    continue;
+                };
+                // Some of its tables leave out what stays dense.
+                let counts = [false, true].map(|prefixes_only| version.kept(prefixes_only));
+                assert!(
+                    counts.contains(&claim.kept),
+                    "{}: {counts:?}",
+                    version.name()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_tensor_that_one_version_lacks_stands_in_its_place() {
+        let networks = networks().unwrap();
+        let rows = networks[0].rows();
+        let names: Vec<&str> = rows.iter().map(|(t, _)| t.name.as_str()).collect();
+        assert_eq!(names, ["conv1", "conv1.bias", "conv2", "fc1", "fc2"]);
+        let bias: Vec<Option<usize>> = rows[1].1.iter().map(|t| t.map(|t| t.kept)).collect();
+        assert_eq!(bias, [None, Some(8)]);
+    }
+}
