@@ -10,7 +10,7 @@ pub(crate) fn layers(network: &Network) -> String {
     let versions = &network.versions;
     let mut text = String::from("| layer | shape | weights |");
     for version in versions {
-        let _ = write!(text, " `{}` |", version.name());
+        let _ = write!(text, " `{}` |", column(version));
     }
     text += &format!(
         "\n| --- | --- | ---: |{}\n",
@@ -91,6 +91,15 @@ pub(crate) fn networks(networks: &[Network]) -> String {
         }
     }
     text
+}
+
+/// A version's name over a narrow column: `v2` of `alexnet-v2`.
+fn column(version: &Version) -> &str {
+    let name = version.name();
+    match name.rsplit_once("-v") {
+        Some((network, _)) => &name[network.len() + 1..],
+        None => name,
+    }
 }
 
 /// How numbers are stored, as the experiment says: `float16`.
