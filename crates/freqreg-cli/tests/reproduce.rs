@@ -140,7 +140,7 @@ fn a_run_on_the_sample_says_so_and_leaves_every_result() {
     for name in names {
         assert!(desk.path("r").join(name).exists(), "{name}");
     }
-    let accuracy = report["regularised"]["test_accuracy"].as_f64().unwrap();
+    let accuracy = report["regularised"]["test"].as_f64().unwrap();
     // One epoch of 78 steps is far from enough, but well above the tenth that chance gets.
     assert!(accuracy > 0.25, "{accuracy}");
     let size = fs::metadata(desk.path("r/model.freq")).unwrap().len();

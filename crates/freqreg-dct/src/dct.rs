@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 use rayon::slice::ParallelSliceMut;
-use rustdct::{DctPlanner, TransformType2And3};
+use rustdct::TransformType2And3;
 
 use crate::fold::{FOLD, groups, kronecker};
 use crate::matmul::{Size, View, multiply};
@@ -73,21 +73,28 @@ impl<T: Real> Dct<T> {
     /// If the shape has no axes, an axis of length zero, or too many elements.
     pub fn new(shape: &[usize]) -> Result<Self, Error> {
         let elements = elements(shape)?;
-        let mut planner = DctPlanner::new();
-        let passes = groups(shape, shape)
+        let groups = groups(shape, shape);
+        let long: Vec<usize> = groups
+            .iter()
+            .map(|g| g.length)
+            .filter(|&n| n > FOLD)
+            .collect();
+        let mut fast = T::fast_transforms(&long).into_iter();
+        let passes = groups
             .into_iter()
             .map(|group| {
-                let kernel = if group.length > FOLD {
-                    Kernel::Fast(planner.plan_dct2(group.length))
-                } else {
-                    let bases = group.axes.map(|axis| Basis::new(shape[axis], shape[axis]));
-                    let bases = bases.collect::<Result<Vec<Basis<T>>, Error>>()?;
-                    let factors: Vec<_> = bases
-                        .iter()
-                        .map(|b| (b.as_slice(), b.rows(), b.length()))
-                        .collect();
-                    Kernel::Matrix(kronecker(&factors).into())
-                };
+                let kernel =
+                    if let Some(fast) = (group.length > FOLD).then(|| fast.next()).flatten() {
+                        Kernel::Fast(fast)
+                    } else {
+                        let bases = group.axes.map(|axis| Basis::new(shape[axis], shape[axis]));
+                        let bases = bases.collect::<Result<Vec<Basis<T>>, Error>>()?;
+                        let factors: Vec<_> = bases
+                            .iter()
+                            .map(|b| (b.as_slice(), b.rows(), b.length()))
+                            .collect();
+                        Kernel::Matrix(kronecker(&factors).into())
+                    };
                 Ok(Pass {
                     length: group.length,
                     kernel,

@@ -11,6 +11,9 @@ impl Real for f64 {}
 pub(crate) mod sealed {
     use std::fmt::{Debug, Display};
     use std::ops::{Add, Mul};
+    use std::sync::Arc;
+
+    use rustdct::{DctPlanner, TransformType2And3};
 
     /// What the inside of the crate needs of a number.
     pub trait Sealed:
@@ -33,21 +36,26 @@ pub(crate) mod sealed {
         const ONE: Self;
         /// Rounded to the nearest number of this type.
         fn of(value: f64) -> Self;
+        /// Fast transforms of these lengths. It stands here, without a type parameter, so that the many butterflies behind
+        /// it are compiled once, in this crate, and not by every crate that makes a plan.
+        fn fast_transforms(lengths: &[usize]) -> Vec<Arc<dyn TransformType2And3<Self>>>;
     }
 
-    impl Sealed for f32 {
-        const ZERO: Self = 0.0;
-        const ONE: Self = 1.0;
-        fn of(value: f64) -> Self {
-            value as f32
-        }
+    macro_rules! sealed {
+        ($t:ty) => {
+            impl Sealed for $t {
+                const ZERO: Self = 0.0;
+                const ONE: Self = 1.0;
+                fn of(value: f64) -> Self {
+                    value as $t
+                }
+                fn fast_transforms(lengths: &[usize]) -> Vec<Arc<dyn TransformType2And3<Self>>> {
+                    let mut planner = DctPlanner::new();
+                    lengths.iter().map(|&n| planner.plan_dct2(n)).collect()
+                }
+            }
+        };
     }
-
-    impl Sealed for f64 {
-        const ZERO: Self = 0.0;
-        const ONE: Self = 1.0;
-        fn of(value: f64) -> Self {
-            value
-        }
-    }
+    sealed!(f32);
+    sealed!(f64);
 }

@@ -14,7 +14,7 @@ mod training;
 
 use crate::experiment::Preset;
 use crate::report::{Metric, NetworkReport, Pictures, Report};
-use text::{NONE, Text, count, decimal, duration, percent, ratio, score, shape};
+use text::{NONE, Text, count, decimal, duration, percent, ratio, score, shape, significant};
 
 /// The page that shows a report with its pictures.
 ///
@@ -272,7 +272,11 @@ fn results(report: &Report) -> String {
 fn layers(report: &Report) -> String {
     let run = &report.regularised;
     let elements = |axes: &[usize]| axes.iter().fold(1usize, |n, &axis| n.saturating_mul(axis));
-    let share = |kept: usize, of: usize| percent(kept as f64 / of as f64, 2);
+    // Of a large layer so little is kept that fixed digits would print nothing.
+    let share = |kept: usize, of: usize| match kept as f64 / of as f64 {
+        tiny if tiny < 0.001 => format!("{}\u{a0}%", significant(100.0 * tiny)),
+        share => percent(share, 2),
+    };
     let rows: String = run
         .layers
         .iter()
