@@ -111,13 +111,18 @@ pub(crate) fn ten() -> usize {
     10
 }
 
-/// Refuses a size of nothing.
+/// The most channels, features, classes or pixels a side: far beyond any network, and products of three can be counted.
+const MOST: usize = 1 << 20;
+
+/// Refuses a size of nothing and one beyond all measure.
 pub(crate) fn positive(architecture: &'static str, sizes: &[usize]) -> Result<()> {
-    match sizes.contains(&0) {
-        false => Ok(()),
-        true => Err(Error::Config {
+    match sizes.iter().find(|size| !(1..=MOST).contains(*size)) {
+        None => Ok(()),
+        Some(size) => Err(Error::Config {
             architecture,
-            reason: "every number of channels, features and classes must be 1 at least".into(),
+            reason: format!(
+                "every number of channels, features and classes must be 1 to {MOST}, not {size}"
+            ),
         }),
     }
 }

@@ -148,7 +148,8 @@ impl Adversarial for Dcgan {
                 x = leaky_relu(&x, SLOPE)?;
             }
         }
-        x.flatten_all()
+        // One number an image, or the images have another size.
+        x.reshape(images.dim(0)?)
     }
 
     fn generator_prefix(&self) -> &'static str {

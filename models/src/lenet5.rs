@@ -1,6 +1,6 @@
 //! LeNet5: two convolutions of 5 x 5 with pooling, two linear layers.
 
-use crate::blocks::{NormKind, PoolKind, ten};
+use crate::blocks::{NormKind, PoolKind, positive, ten};
 use crate::{Error, Layers, Model, Result};
 use candle_core::Tensor;
 use candle_nn::{Conv2dConfig, Module};
@@ -69,11 +69,16 @@ impl Lenet5 {
             }
         };
         let [c1, c2] = config.channels;
-        if [channels, c1, c2, config.hidden, config.classes].contains(&0) {
-            return Err(refuse(
-                "every number of channels, features and classes must be 1 at least".into(),
-            ));
-        }
+        let sizes = [
+            channels,
+            height,
+            width,
+            c1,
+            c2,
+            config.hidden,
+            config.classes,
+        ];
+        positive("lenet5", &sizes)?;
         const NAMES: [&str; 4] = ["conv1", "conv2", "fc1", "fc2"];
         if let Some(other) = config.biases.iter().find(|b| !NAMES.contains(&b.as_str())) {
             return Err(refuse(format!(

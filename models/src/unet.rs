@@ -1,6 +1,6 @@
 //! UNet: a path down by pooling, a path up by transposed convolutions, and the maps of the one joined to the other.
 
-use crate::blocks::{NormKind, positive, three};
+use crate::blocks::{NormKind, positive};
 use crate::{Error, Layers, Model, Result};
 use candle_core::Tensor;
 use candle_nn::{Conv2dConfig, ConvTranspose2dConfig, Module};
@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields, default)]
 pub struct UnetConfig {
     /// Channels of an image.
-    #[serde(default = "three")]
     pub channels_in: usize,
     /// Classes of a pixel.
     pub classes: usize,
@@ -59,10 +58,10 @@ impl Unet {
     pub fn new(config: &UnetConfig, layers: &Layers<'_>) -> Result<Self> {
         positive(NAME, &[config.channels_in, config.classes, config.width])?;
         config.norm.check(NAME, &[config.width])?;
-        if config.depth > 16 || config.width > 1 << 20 {
+        if config.depth > 16 || config.classes > 256 {
             let reason = format!(
-                "{} levels below {} channels are too many",
-                config.depth, config.width
+                "{} levels (16 at most) and {} classes (256 at most) are too many",
+                config.depth, config.classes
             );
             return Err(Error::Config {
                 architecture: NAME,

@@ -1,6 +1,6 @@
 //! The vision transformer: patches as tokens, blocks of attention and of a two-layer perceptron.
 
-use crate::blocks::{positive, softmax, ten};
+use crate::blocks::{positive, softmax};
 use crate::{Error, Layers, Model, Result};
 use candle_core::Tensor;
 use candle_nn::Module;
@@ -26,7 +26,6 @@ pub struct VitConfig {
     /// Features between the two layers of the perceptron.
     pub mlp: usize,
     /// Classes.
-    #[serde(default = "ten")]
     pub classes: usize,
 }
 

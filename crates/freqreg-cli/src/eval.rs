@@ -105,6 +105,17 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             path: save.clone(),
             cause,
         })?;
+        // A found mask has the name that a true one may have.
+        let same = |other: &Path| match (other.canonicalize(), save.canonicalize()) {
+            (Ok(a), Ok(b)) => a == b,
+            _ => false,
+        };
+        if same(&args.images) || args.masks.as_deref().is_some_and(same) {
+            return Err(Failure {
+                message: "error: --save must be another folder than --images and --masks".into(),
+                code: 2,
+            });
+        }
     }
     let mut scores = Vec::new();
     for (path, pair) in &pairs {

@@ -6,7 +6,7 @@ use freqreg_train::budget::scale_budgets;
 use freqreg_train::experiment::{Experiment, Preset};
 use freqreg_train::index::{Outcome, Row};
 use freqreg_train::report::Report;
-use freqreg_train::reproduce::{Options, device, load, reproduce};
+use freqreg_train::reproduce::{Options, device, forget, load, reproduce};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -115,7 +115,14 @@ fn all(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
         .unwrap_or_else(|| PathBuf::from("target/reproduce/all"));
     let mut rows: Vec<Row> = Vec::new();
     let mut folders = Vec::new();
-    for (i, (name, title)) in Experiment::list().into_iter().enumerate() {
+    let list = Experiment::list();
+    if !args.resume {
+        // A run that is stopped and resumed must not go on from what an earlier one left in the folders behind it.
+        for (name, _) in &list {
+            forget(&root.join(name))?;
+        }
+    }
+    for (i, (name, title)) in list.into_iter().enumerate() {
         eprintln!(
             "\n[{}/{}] {name}: {title}",
             i + 1,
@@ -128,6 +135,7 @@ fn all(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
         let outcome = match result {
             Ok(Ok(report)) => {
                 eprintln!("{}", table::line(&report));
+                folders.push(out);
                 Outcome::Report(Box::new(report))
             }
             Ok(Err(failure)) if failure.code == 130 => return Err(failure),
@@ -137,7 +145,6 @@ fn all(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
             }
             Err(_) => Outcome::Failure("it stopped at a bug; what it said stands above".into()),
         };
-        folders.push(out);
         rows.push(Row {
             name: name.into(),
             outcome,

@@ -110,14 +110,13 @@ pub(crate) fn line(report: &Report) -> String {
     let metric = report.metric;
     let (dense, run) = (report.dense.test, report.regularised.test);
     format!(
-        "{}: {} of the ordinary network {}, of {} numbers {} ({} {}), {:.0} s",
+        "{}: {} of the ordinary network {}, of {} numbers {} ({}), {:.0} s",
         report.experiment,
         metric.name(),
         metric.show(dense),
         thousands(report.regularised.kept),
         metric.show(run),
-        format_args!("{:.2}", metric.loss(dense, run)),
-        metric.loss_unit(),
+        metric.show_loss(dense, run),
         report.seconds.total
     )
 }
@@ -153,7 +152,7 @@ pub(crate) fn index(rows: &[Row]) -> String {
                     r.metric.name().into(),
                     r.metric.show(dense),
                     r.metric.show(run),
-                    format!("{:.2} {}", r.metric.loss(dense, run), r.metric.loss_unit()),
+                    r.metric.show_loss(dense, run),
                     format!("{:.0}", r.seconds.total),
                 ]);
             }
@@ -173,9 +172,7 @@ fn network(name: &str, n: &NetworkReport, metric: Metric, dense: Option<f64>) ->
         format!("{:.0}x", n.paper_ratio()),
         format!("{:.0}x", n.plain_ratio()),
         metric.show(n.test),
-        dense.map_or(String::new(), |d| {
-            format!("{:.2} {}", metric.loss(d, n.test), metric.loss_unit())
-        }),
+        dense.map_or(String::new(), |d| metric.show_loss(d, n.test)),
     ]
 }
 

@@ -472,5 +472,28 @@ fn json_goes_to_standard_output_alone() {
     let out = desk.good(&["tiny.toml", "--out", "r", "--quick", "--json"]);
     let report: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!(report["experiment"], "tiny");
-    assert_eq!(report["schema"], 1);
+    assert_eq!(report["schema"], 2);
+}
+
+#[test]
+fn all_experiments_go_on_after_failures_and_leave_a_table() {
+    let desk = Desk::new();
+    fs::create_dir(desk.path("empty")).unwrap();
+    // No data set is in this folder, so that every experiment fails.
+    let out = desk
+        .command(&["all", "--quick", "--data", "empty", "--out", "new"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(1), "{text}");
+    let rows: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(desk.path("new/index.json")).unwrap()).unwrap();
+    let rows = rows.as_array().unwrap();
+    assert_eq!(rows.len(), freqreg_models::EXPERIMENTS.len());
+    assert!(
+        rows.iter().all(|row| row["outcome"]["failure"].is_string()),
+        "{rows:?}"
+    );
+    let page = fs::read_to_string(desk.path("new/index.html")).unwrap();
+    assert_eq!(page.matches("failed: ").count(), rows.len());
 }

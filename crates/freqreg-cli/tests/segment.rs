@@ -202,6 +202,24 @@ fn folders_and_models_that_can_not_be_used_are_named() {
     let out = desk.run(&["eval", "unet.freq", "--images", "nowhere"]);
     assert!(said(&out, 1).contains("nowhere"));
 
+    // What was found must not take the place of what is true.
+    let desk = Desk::new();
+    let truth = fs::read(desk.path("masks/a_mask.png")).unwrap();
+    let out = desk.run(&[
+        "eval",
+        "unet.freq",
+        "--images",
+        "images",
+        "--masks",
+        "masks",
+        "--save",
+        "masks",
+    ]);
+    assert!(said(&out, 2).contains("--save"));
+    assert_eq!(fs::read(desk.path("masks/a_mask.png")).unwrap(), truth);
+    let out = desk.run(&["eval", "unet.freq", "--images", "nowhere"]);
+    assert!(said(&out, 1).contains("nowhere"));
+
     let desk = Desk::new();
     let lenet5 = include_bytes!("../../freqreg-train/src/tasks/lenet5.freq");
     fs::write(desk.path("unet.freq"), lenet5).unwrap();

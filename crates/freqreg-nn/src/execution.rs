@@ -8,7 +8,8 @@ pub enum Execution {
     /// The spatial weight is rebuilt and used as in an ordinary layer.
     Spatial,
     /// The weight is never built: project, small layer, expand. Where the transform's axes do not allow it
-    /// (a convolution whose [`crate::Keep::axes`] are not those of its weight), and for dense layers, as `Spatial`.
+    /// (a convolution whose [`crate::Keep::axes`] are not those of its weight, a linear layer whose first axis is not its
+    /// outputs), and for dense layers, as `Spatial`.
     Factored,
     /// Whichever takes fewer operations for the input at hand.
     #[default]

@@ -190,8 +190,11 @@ impl Builder {
         };
         let count: usize = shape.iter().product();
         let axes = keep.axes.clone().unwrap_or_else(|| shape.to_vec());
-        let found = axes.iter().product();
-        if found != count {
+        let product = axes
+            .iter()
+            .try_fold(1_usize, |n, &axis| n.checked_mul(axis));
+        let found = product.unwrap_or(usize::MAX);
+        if product != Some(count) {
             return Err(Error::Axes {
                 name,
                 shape: shape.to_vec(),

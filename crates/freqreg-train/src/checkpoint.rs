@@ -103,6 +103,13 @@ pub(crate) fn save(
     Ok(freqreg_file::write_atomically(path, &bytes)?)
 }
 
+/// What of a safetensors header is read without the library.
+#[derive(Deserialize)]
+struct Header {
+    #[serde(rename = "__metadata__")]
+    metadata: HashMap<String, String>,
+}
+
 /// Whether there is a checkpoint of this training at `path`. What can't be read is none.
 pub(crate) fn is_of(path: &Path, identity: &str) -> bool {
     let read = || -> Option<String> {
@@ -115,9 +122,10 @@ pub(crate) fn is_of(path: &Path, identity: &str) -> bool {
         if bytes > 1 << 26 || file.take(bytes).read_to_end(&mut header).ok()? as u64 != bytes {
             return None;
         }
-        let (_, meta) = SafeTensors::read_metadata(&header).ok()?;
-        let progress: Progress = serde_json::from_str(meta.metadata().as_ref()?.get(KEY)?).ok()?;
-        Some(progress.identity)
+        // The header alone: the library reads one only together with the tensors behind it.
+        let header: Header = serde_json::from_slice(header.get(8..)?).ok()?;
+        let progress: Progress = serde_json::from_str(header.metadata.get(KEY)?).ok()?;
+        (progress.version == VERSION).then_some(progress.identity)
     };
     read().is_some_and(|found| found == identity)
 }
@@ -274,6 +282,7 @@ mod tests {
         let other = load(&path, "another", &b, &mut optimiser(&b)).unwrap_err();
         assert!(other.to_string().contains("other settings"), "{other}");
         let none = folder.path().join("none");
+        assert!(is_of(&path, "this") && !is_of(&path, "another") && !is_of(&none, "this"));
         assert!(
             load(&none, "this", &b, &mut optimiser(&b))
                 .unwrap()

@@ -536,9 +536,11 @@ impl Experiment {
         }
         // These tasks take pixels in a range of their own.
         let range = match self.regularised.model.task() {
-            Task::Autoencoding => Some(([0.0, 1.0], "mean = 0 and deviation = 1")),
+            Task::Autoencoding | Task::Segmentation => {
+                Some(([0.0, 1.0], "mean = 0 and deviation = 1"))
+            }
             Task::Generation => Some(([-1.0, 1.0], "mean = 0.5 and deviation = 0.5")),
-            Task::Classification | Task::Segmentation => None,
+            Task::Classification => None,
         };
         match range {
             Some((range, give)) if ends != range => Err(format!(

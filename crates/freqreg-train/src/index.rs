@@ -31,6 +31,11 @@ pub struct Row {
 /// # Errors
 /// A folder that can't be written to.
 pub fn write(folder: &Path, rows: &[Row]) -> Result<()> {
+    std::fs::create_dir_all(folder).map_err(|cause| Error::Io {
+        action: "create",
+        path: folder.into(),
+        cause,
+    })?;
     let path = folder.join("index.json");
     let json = serde_json::to_string_pretty(rows).map_err(|e| Error::Report {
         path: path.clone(),

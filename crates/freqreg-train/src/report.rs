@@ -95,6 +95,17 @@ impl Metric {
         }
     }
 
+    /// What is lost, in words: `0.49 points`, `−0.49 points` for a gain, `2.08 % more`, `2.08 % less`.
+    pub fn show_loss(self, dense: f64, regularised: f64) -> String {
+        let loss = self.loss(dense, regularised);
+        match (self.is_share(), loss < 0.0) {
+            _ if !loss.is_finite() => "not to be compared".into(),
+            (true, _) => format!("{loss:.2} points"),
+            (false, false) => format!("{loss:.2} % more"),
+            (false, true) => format!("{:.2} % less", -loss),
+        }
+    }
+
     /// The unit of [`Metric::loss`].
     pub fn loss_unit(self) -> &'static str {
         match self.is_share() {

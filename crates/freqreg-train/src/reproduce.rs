@@ -214,6 +214,8 @@ struct Run<'a> {
     train: Images,
     validation: Images,
     test: Images,
+    /// What tells the training and the validation images from any others.
+    prints: [String; 2],
     preparation: Preparation,
 }
 
@@ -276,13 +278,21 @@ impl<'a> Run<'a> {
             }
             Ok(images)
         };
+        let (train, validation) = (form(train, experiment.data.train)?, form(validation, None)?);
+        if let Some(t) = trainings.iter().find(|t| t.batch > train.count) {
+            let (batch, count) = (t.batch, train.count);
+            return Err(refuse(format!(
+                "a batch of {batch} is more than the {count} training images"
+            )));
+        }
         Ok(Run {
             experiment,
             options,
             data,
             task,
-            train: form(train, experiment.data.train)?,
-            validation: form(validation, None)?,
+            prints: [fingerprint(&train), fingerprint(&validation)],
+            train,
+            validation,
             test: form(data.test.clone(), experiment.data.test)?,
             preparation: Preparation {
                 scale: Scale {
@@ -354,19 +364,11 @@ impl<'a> Run<'a> {
         // What an older run left would pass for this one's if this one failed.
         self.remove(&REPORTS)?;
         self.remove(&["model.freq", "model.safetensors", "dense.freq"])?;
-        self.remove(&PHASES.map(checkpoint_name).each_ref().map(String::as_str))
+        forget(out)
     }
 
     fn remove(&self, names: &[&str]) -> Result<()> {
-        for path in names.iter().map(|name| self.path(name)) {
-            match fs::remove_file(&path) {
-                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(self.io("replace", path)(e));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
+        remove(&self.options.out, names)
     }
 
     /// Runs one image through a network that is about to be trained for minutes.
@@ -454,20 +456,25 @@ impl<'a> Run<'a> {
         };
         let settings = settings.map_err(|e| Error::Setting(e.to_string()))?;
         let identity = format!(
-            "{phase} {settings} {:?} seed {} on {} images of {} ({}), validated on {}, {:?}",
+            "{phase} {settings} {:?} seed {} on {} of {} ({}), validated on {}, {:?}",
             self.preparation,
             self.options.seed,
-            self.train.count,
+            self.prints[0],
             self.data.name,
             if self.data.source.is_sample() {
                 "sample"
             } else {
                 "full"
             },
-            self.validation.count,
+            self.prints[1],
             self.options.device.location(),
         );
         let taken_over = self.take_over(phase, &identity)?;
+        if taken_over {
+            observe(Event::Notice(&format!(
+                "{phase}: another experiment of this run made the same training, which is taken over"
+            )));
+        }
         Trainer {
             phase,
             training,
@@ -483,6 +490,14 @@ impl<'a> Run<'a> {
             stop: self.options.stop,
         }
         .run(network, observe)
+        .map(|trained| Trained {
+            // What another run spent is no part of this one's time.
+            seconds_before: match taken_over && !self.options.resume {
+                true => 0.0,
+                false => trained.seconds_before,
+            },
+            ..trained
+        })
     }
 
     /// Copies the checkpoint of the same training from another run, if there is one and none of our own.
@@ -622,6 +637,48 @@ impl<'a> Run<'a> {
         }
         Ok(points)
     }
+}
+
+/// Removes the checkpoints in a folder of results, so that nothing goes on from them.
+///
+/// # Errors
+/// A file that can't be removed.
+pub fn forget(folder: &Path) -> Result<()> {
+    remove(
+        folder,
+        &PHASES.map(checkpoint_name).each_ref().map(String::as_str),
+    )
+}
+
+fn remove(folder: &Path, names: &[&str]) -> Result<()> {
+    for path in names.iter().map(|name| folder.join(name)) {
+        match fs::remove_file(&path) {
+            Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::Io {
+                    action: "replace",
+                    path,
+                    cause,
+                });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// A set of images by its size and the checksum of its content.
+fn fingerprint(images: &Images) -> String {
+    let mut sum = crc32fast::Hasher::new();
+    sum.update(&images.pixels);
+    sum.update(&images.labels);
+    format!(
+        "{} images of {} x {} x {}, {:08x}",
+        images.count,
+        images.channels,
+        images.height,
+        images.width,
+        sum.finalize()
+    )
 }
 
 fn spectra(file: &ModelFile) -> Result<Vec<Spectrum>> {

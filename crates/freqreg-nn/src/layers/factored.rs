@@ -55,7 +55,10 @@ pub(super) fn linear(
         let (o, i) = (o as f64, i as f64);
         Cost {
             spatial: rows * o * i,
-            factored: NARROW * rows * (i * q + p * q + o * p) + MOVE * rows * (p + q),
+            // With inputs parted into axes, the joint basis is made anew each time.
+            factored: NARROW * rows * (i * q + p * q + o * p)
+                + MOVE * rows * (p + q)
+                + if bounds.len() > 2 { MOVE * q * i } else { 0.0 },
         }
     };
     // The first axis of the transform must be the outputs; the others may part the inputs in any way.

@@ -1,6 +1,6 @@
 //! The page of several experiments: one row each.
 
-use super::text::{NONE, Text, count, decimal, duration, ratio, score};
+use super::text::{Text, count, duration, ratio, score};
 use crate::experiment::Preset;
 use crate::index::{Outcome, Row};
 use crate::report::Report;
@@ -28,12 +28,12 @@ pub(crate) fn render(rows: &[Row]) -> String {
          <meta name=\"color-scheme\" content=\"light dark\">\n<title>Experiments · freqreg</title>\n\
          <style>\n{}</style>\n</head>\n<body>\n<header>\n{banner}<h1>Experiments</h1>\n\
          <p class=\"lead\"><b>{}</b> ran, <b>{failed}</b> failed.</p>\n</header>\n<main>\n<section>\n\
-         <div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Experiments\"><table>\n\
+         <div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Experiments\"><table class=\"result\">\n\
          <caption>The ordinary network and the regularised one, as read back from its file, on the test images.</caption>\n\
          <thead><tr><th scope=\"col\">Experiment</th><th scope=\"col\" class=\"text\">Data</th>\
-         <th scope=\"col\">Weights</th><th scope=\"col\">Kept</th><th scope=\"col\">Ratio</th>\
-         <th scope=\"col\">File, bytes</th><th scope=\"col\" class=\"text\">Measure</th><th scope=\"col\">Ordinary</th>\
-         <th scope=\"col\">Regularised</th><th scope=\"col\">Loss</th><th scope=\"col\">Time</th></tr></thead>\n\
+         <th scope=\"col\">Weights</th><th scope=\"col\">Kept</th><th scope=\"col\">Bytes</th>\
+         <th scope=\"col\">Ordinary</th><th scope=\"col\" class=\"run\">Regularised</th><th scope=\"col\">Loss</th>\
+         <th scope=\"col\">Time</th></tr></thead>\n\
          <tbody>\n{body}</tbody></table></div>\n</section>\n</main>\n</body>\n</html>\n",
         include_str!("style.css"),
         rows.len() - failed,
@@ -44,7 +44,7 @@ fn row(row: &Row) -> String {
     let name = Text(&row.name);
     match &row.outcome {
         Outcome::Failure(reason) => format!(
-            "<tr><th scope=\"row\">{name}</th><td class=\"text\" colspan=\"10\">failed: {}</td></tr>\n",
+            "<tr><th scope=\"row\">{name}</th><td class=\"text\" colspan=\"8\">failed: {}</td></tr>\n",
             Text(reason)
         ),
         Outcome::Report(report) => format!(
@@ -56,27 +56,23 @@ fn row(row: &Row) -> String {
 
 fn cells(report: &Report) -> String {
     let (dense, run, metric) = (&report.dense, &report.regularised, report.metric);
-    let loss = metric.loss(dense.test, run.test);
     let other = match &report.data.stands_in_for {
-        Some(other) => format!(" (for {})", Text(other)),
+        Some(other) => format!("<small>for {}</small>", Text(other)),
         None => String::new(),
     };
     let sample = if report.data.sample { " (sample)" } else { "" };
     format!(
-        "<td class=\"text\">{}{other}{sample}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td class=\"text\">{}</td>\
-         <td>{}</td><td class=\"run\">{}</td><td>{}</td><td>{}</td>",
+        "<td class=\"text\">{}{other}{sample}</td><td>{}</td><td>{}<small>{}</small></td><td>{}</td>\
+         <td>{}<small>{}</small></td><td class=\"run\">{}</td><td>{}</td><td>{}</td>",
         Text(&report.data.name),
         count(run.weights),
         count(run.kept),
         ratio(run.paper_ratio()),
         count(run.file_bytes),
-        metric.name(),
         score(metric, dense.test),
+        metric.name(),
         score(metric, run.test),
-        match loss.is_finite() {
-            true => format!("{} {}", decimal(loss, 2), metric.loss_unit()),
-            false => NONE.into(),
-        },
+        metric.show_loss(dense.test, run.test),
         duration(report.seconds.total),
     )
 }

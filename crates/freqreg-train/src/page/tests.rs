@@ -308,7 +308,7 @@ fn a_report_is_a_page() {
         8,
         "a title and a description each"
     );
-    assert_eq!(html.matches("<img").count(), 16);
+    assert_eq!(html.matches("<img").count(), 17);
     assert!(!html.contains("class=\"banner\""));
 }
 

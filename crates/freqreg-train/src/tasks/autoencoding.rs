@@ -78,7 +78,7 @@ impl Task for Autoencoding {
         setting: &Setting<'_>,
     ) -> Result<Evaluation> {
         let coder = model.autoencoder().ok_or_else(|| unfit("encoder"))?;
-        let (mut reconstruction, mut divergence, mut at) = (0.0, 0.0, 0);
+        let (mut reconstruction, mut divergence, mut at, mut pixels) = (0.0, 0.0, 0, 0_usize);
         in_batches(
             images,
             evaluated_at_once(images, setting),
@@ -94,11 +94,11 @@ impl Task for Autoencoding {
                 reconstruction += number(&bound.reconstruction)?;
                 divergence += number(&bound.divergence)?;
                 at += labels.len();
+                pixels += x.elem_count();
                 Ok(())
             },
         )?;
-        let pixels = images.channels * images.height * images.width * images.count.max(1);
-        let bits = pixels as f64 * std::f64::consts::LN_2;
+        let bits = pixels.max(1) as f64 * std::f64::consts::LN_2;
         Ok(Evaluation {
             score: (reconstruction + divergence) / bits,
             measures: BTreeMap::from([
@@ -124,7 +124,8 @@ impl Task for Autoencoding {
             let z = latent("samples to look at", 3 * columns, coder.latent(), setting)?;
             Ok((again, candle_nn::ops::sigmoid(&coder.decode(&z)?)?))
         })?;
-        let size = [images.channels, images.height, images.width];
+        let (_, channels, height, width) = x.dims4()?;
+        let size = [channels, height, width];
         let unit = [0.0, 1.0];
         let mut pairs = bytes(&x, unit)?;
         pairs.extend(bytes(&again, unit)?);

@@ -147,7 +147,9 @@ fn in_batches(
     mut f: impl FnMut(Tensor, Vec<u32>) -> Result<()>,
 ) -> Result<()> {
     let order: Vec<usize> = (0..images.count).collect();
-    for indices in order.chunks(at_once) {
+    // Evenly, so that a norm over the batch never sees a few images that are left over.
+    let parts = images.count.div_ceil(at_once).max(1);
+    for indices in order.chunks(images.count.div_ceil(parts).max(1)) {
         let (x, labels) = batch(images, indices, setting.preparation, None, setting.device)?;
         f(x, labels)?;
     }
@@ -169,7 +171,9 @@ fn latent(name: &str, n: usize, latent: usize, setting: &Setting<'_>) -> Result<
 
 /// log(1 + exp(x)), without overflow.
 fn softplus(x: &Tensor) -> candle_core::Result<Tensor> {
-    freqreg_nn::ops::relu(x)? + (x.abs()?.neg()?.exp()? + 1.0)?.log()?
+    // (x + |x|) / 2 + log(1 + exp(-|x|)): whatever gradient |x| is given at 0, the whole has 1/2 there.
+    let size = x.abs()?;
+    ((x + &size)? * 0.5)? + (size.neg()?.exp()? + 1.0)?.log()?
 }
 
 /// Pixels of `low` to `high` as bytes, `[channels, height, width]` an image.
@@ -181,6 +185,28 @@ fn bytes(x: &Tensor, [low, high]: [f64; 2]) -> Result<Vec<Vec<u8>>> {
         .into_iter()
         .map(|row| row.into_iter().map(|p| p.round() as u8).collect())
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Var;
+
+    #[test]
+    fn the_gradient_of_softplus_is_the_sigmoid() {
+        let at = [-90.0_f32, -1.0, 0.0, 1.0, 90.0];
+        let x = Var::new(&at, &Device::Cpu).unwrap();
+        let y = softplus(&x).unwrap();
+        let g: Vec<f32> = y.backward().unwrap().get(&x).unwrap().to_vec1().unwrap();
+        for ((x, y), g) in at.iter().zip(y.to_vec1::<f32>().unwrap()).zip(g) {
+            let x = f64::from(*x);
+            assert!((f64::from(y) - (x.max(0.0) + (-x.abs()).exp().ln_1p())).abs() < 1e-6);
+            assert!(
+                (f64::from(g) - 1.0 / (1.0 + (-x).exp())).abs() < 1e-6,
+                "{x}: {g}"
+            );
+        }
+    }
 }
 
 /// What a network was asked for that it is not.
