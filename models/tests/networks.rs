@@ -122,7 +122,7 @@ fn what_does_not_fit_is_named() {
     );
     assert!(error("input = [1, 15, 28]", &PAPER).contains("15 x 28"));
     assert!(error("biases = ['conv9']", &PAPER).contains("conv9"));
-    assert!(error("classes = 0", &PAPER).contains("1 at least"));
+    assert!(error("classes = 0", &PAPER).contains("must be 1 to"));
 }
 
 #[test]
