@@ -187,6 +187,11 @@ fn bytes(x: &Tensor, [low, high]: [f64; 2]) -> Result<Vec<Vec<u8>>> {
         .collect())
 }
 
+/// What a network was asked for that it is not.
+fn unfit(what: &str) -> Error {
+    Error::Setting(format!("the network has no {what}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -207,9 +212,4 @@ mod tests {
             );
         }
     }
-}
-
-/// What a network was asked for that it is not.
-fn unfit(what: &str) -> Error {
-    Error::Setting(format!("the network has no {what}"))
 }
