@@ -1,19 +1,22 @@
 //! The whole walk of an experiment: data, both trainings, the model file, the networks as read back from their
 //! files, the one look at the test set, the report.
 
+mod data;
+mod measure;
+
+pub use data::{Loaded, load};
+
 use crate::experiment::{Experiment, NumberKind, Preset};
 use crate::images::{Preparation, Scale};
 use crate::network::Network;
-use crate::report::{
-    CutPoint, DataReport, Filters, LayerReport, Misread, NetworkReport, Pictures, Report, SCHEMA,
-    Seconds, Spectrum,
-};
-use crate::tasks::{self, Setting, evaluate};
+use crate::report::{DataReport, Report, SCHEMA, Seconds};
+use crate::tasks::{self, Setting};
 use crate::train::{Event, Observer, Trained, Trainer};
 use crate::{Error, Result, checkpoint, page};
 use candle_core::Device;
-use freqreg_data::{Dataset, DatasetName, Images};
-use freqreg_file::{Model as ModelFile, Storage, write_atomically};
+use data::fingerprint;
+use freqreg_data::{Dataset, Images};
+use freqreg_file::{Model as ModelFile, write_atomically};
 use freqreg_models::Budgets;
 use freqreg_nn::{Form, Parameter};
 use std::fs;
@@ -65,57 +68,6 @@ pub fn device(name: &str) -> Result<Device> {
         ));
     }
     Device::new_cuda(ordinal).map_err(|e| refuse(e.to_string()))
-}
-
-/// The data that an experiment runs on.
-pub struct Loaded {
-    /// The experiment, on the data set that was found.
-    pub experiment: Experiment,
-    /// The data.
-    pub dataset: Dataset,
-    /// The data set that the experiment is for, where that could not be had.
-    pub stands_in_for: Option<DatasetName>,
-}
-
-/// Finds the data of an experiment: its own data set, or where no source has that, its stand-in. With a folder in the
-/// options it must be the data set itself.
-///
-/// # Errors
-/// No source for either, and whatever is wrong with what was found.
-pub fn load(experiment: &Experiment, options: &freqreg_data::Options) -> Result<Loaded> {
-    let name = experiment.dataset()?;
-    let mut experiment = experiment.clone();
-    let other = experiment
-        .data
-        .on_stand_in()
-        .filter(|_| options.folder.is_none());
-    match (freqreg_data::load(name, options), other) {
-        (Ok(dataset), _) => Ok(Loaded {
-            experiment,
-            dataset,
-            stands_in_for: None,
-        }),
-        (Err(freqreg_data::Error::NoSource { .. }), Some(other)) => {
-            experiment.data = other;
-            let found = experiment.dataset()?;
-            let line = format!(
-                "{}: can't be had; {} stands in for it",
-                name.title(),
-                found.title()
-            );
-            match &options.notify {
-                Some(notify) => notify(&line),
-                // Nothing is lost that matters where standard error is closed: the report says it as well.
-                None => _ = writeln!(std::io::stderr(), "{line}"),
-            }
-            Ok(Loaded {
-                dataset: freqreg_data::load(found, options)?,
-                experiment,
-                stands_in_for: Some(name),
-            })
-        }
-        (Err(error), _) => Err(error.into()),
-    }
 }
 
 /// Runs the experiment on `data` and leaves its results in `options.out`: `report.json`, `report.html`,
@@ -523,120 +475,6 @@ impl<'a> Run<'a> {
         }
         Ok(true)
     }
-
-    /// Measures a network as read back from its file; this is the one place that reads the test images.
-    fn measure(
-        &self,
-        name: &str,
-        history: Vec<crate::report::EpochReport>,
-    ) -> Result<(NetworkReport, Pictures)> {
-        self.check_stop()?;
-        let path = self.path(name);
-        let file = ModelFile::read(&path)?;
-        let file_bytes = fs::metadata(&path).map_err(self.io("read", path))?.len() as usize;
-        let network = Network::from_file(&file, &self.options.device)?;
-        let model = network.model.as_ref();
-        let setting = self.setting();
-        let validation = evaluate(self.task, model, &self.validation, &setting)?;
-        let images = &self.test;
-        let test = evaluate(self.task, model, images, &setting)?;
-        let classified = !test.answers.is_empty();
-        let classes = match classified {
-            true => usize::from(self.data.name.classes()).max(
-                test.answers
-                    .iter()
-                    .copied()
-                    .max()
-                    .map_or(0, |l| usize::from(l) + 1),
-            ),
-            false => 0,
-        };
-        let mut confusion = vec![vec![0; classes]; classes];
-        for (&label, &answer) in images.labels.iter().zip(&test.answers) {
-            confusion[usize::from(label)][usize::from(answer)] += 1;
-        }
-        let layers = file.tensors.iter().map(|t| {
-            let (axes, order) = match &t.storage {
-                Storage::Plain => (None, None),
-                Storage::Prefix { axes, order } => (Some(axes.clone()), Some(order.to_string())),
-            };
-            LayerReport {
-                name: t.name.clone(),
-                shape: t.shape.clone(),
-                axes,
-                order,
-                kept: t.values.len(),
-            }
-        });
-        let report = NetworkReport {
-            model: network.architecture.clone(),
-            weights: file.weights(),
-            kept: file.kept(),
-            number: match file.payload_bytes() / file.kept().max(1) {
-                2 => "float16",
-                _ => "float32",
-            }
-            .into(),
-            payload_bytes: file.payload_bytes(),
-            file_bytes,
-            validation: validation.score,
-            test: test.score,
-            measures: test.measures,
-            confusion,
-            layers: layers.collect(),
-            history,
-        };
-        // Only grey images are shown in a row.
-        let shown = if classified && images.channels == 1 {
-            images.count
-        } else {
-            0
-        };
-        let misread = (0..shown).filter(|&i| images.labels[i] != test.answers[i]);
-        let pictures = Pictures {
-            grids: tasks::task(self.task).grids(model, images, &setting)?,
-            spectra: spectra(&file)?,
-            filters: filters(&file)?,
-            misread: misread
-                .take(40)
-                .map(|i| Misread {
-                    index: i,
-                    size: [images.height, images.width],
-                    pixels: images.image(i).unwrap_or_default().to_vec(),
-                    label: images.labels[i],
-                    answer: test.answers[i],
-                    confidence: test.confidence[i],
-                })
-                .collect(),
-        };
-        Ok((report, pictures))
-    }
-
-    /// How well it does on the validation images with every prefix cut to a share of itself.
-    fn cut_curve(&self, file: &ModelFile) -> Result<Vec<CutPoint>> {
-        let mut points = Vec::new();
-        let step = match self.options.preset {
-            Preset::Quick => 25,
-            Preset::Default | Preset::Full => 10,
-        };
-        for percent in (step..=100).rev().step_by(step) {
-            self.check_stop()?;
-            let network = Network::from_file(file, &self.options.device)?;
-            for p in &network.parameters {
-                if matches!(p.form(), Form::Prefix { .. }) {
-                    p.truncate((p.kept() * percent / 100).max(1))?;
-                }
-            }
-            let model = network.model.as_ref();
-            let v = evaluate(self.task, model, &self.validation, &self.setting())?;
-            points.push(CutPoint {
-                share: percent as f64 / 100.0,
-                kept: network.kept(),
-                validation: v.score,
-            });
-        }
-        Ok(points)
-    }
 }
 
 /// Removes the checkpoints in a folder of results, so that nothing goes on from them.
@@ -664,55 +502,6 @@ fn remove(folder: &Path, names: &[&str]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// A set of images by its size and the checksum of its content.
-fn fingerprint(images: &Images) -> String {
-    let mut sum = crc32fast::Hasher::new();
-    sum.update(&images.pixels);
-    sum.update(&images.labels);
-    format!(
-        "{} images of {} x {} x {}, {:08x}",
-        images.count,
-        images.channels,
-        images.height,
-        images.width,
-        sum.finalize()
-    )
-}
-
-fn spectra(file: &ModelFile) -> Result<Vec<Spectrum>> {
-    let mut all = Vec::new();
-    for t in &file.tensors {
-        let Storage::Prefix { axes, order } = &t.storage else {
-            continue;
-        };
-        let values = t.values.to_f32();
-        let prefix = order
-            .prefix(axes, values.len())
-            .map_err(freqreg_nn::Error::from)?;
-        all.push(Spectrum {
-            name: t.name.clone(),
-            axes: axes.clone(),
-            bounds: prefix.bounds().to_vec(),
-            coefficients: (0..values.len())
-                .map(|i| (prefix.index(i), values[i]))
-                .collect(),
-        });
-    }
-    Ok(all)
-}
-
-/// The filters of the first tensor with four axes, if it sees one channel.
-fn filters(file: &ModelFile) -> Result<Option<Filters>> {
-    let first = file.tensors.iter().find(|t| t.shape.len() == 4);
-    let Some((t, &[o, 1, h, w])) = first.and_then(|t| Some((t, t.shape.get(..4)?))) else {
-        return Ok(None);
-    };
-    Ok(Some(Filters {
-        shape: [o, h, w],
-        values: t.expand()?,
-    }))
 }
 
 fn write_log(log: &mut fs::File, event: &Event<'_>) -> std::io::Result<()> {

@@ -2,8 +2,8 @@
 //! with pixels as Bernoulli probabilities, in bits a pixel.
 
 use super::{
-    Batch, Evaluation, Learn, Setting, Stepped, Task, bytes, evaluated_at_once, in_batches, latent,
-    number, softplus, unfit,
+    Batch, Evaluation, Learn, Setting, Stepped, Task, bytes, evaluated_at_once, hand_on,
+    in_batches, latent, number, softplus, unfit,
 };
 use crate::Result;
 use crate::images::batch;
@@ -61,10 +61,7 @@ impl Task for Autoencoding {
         let bound = bound(coder, &batch.x, &noise)?;
         let bits = batch.x.elem_count() as f64 * std::f64::consts::LN_2;
         let loss = ((bound.reconstruction + bound.divergence)? / bits)?;
-        let value = number(&loss)?;
-        if value.is_finite() {
-            learn(&loss, "")?;
-        }
+        let value = hand_on(&loss, "", learn)?;
         Ok(Stepped {
             loss: value,
             score: Some(value),

@@ -1,7 +1,7 @@
 //! To tell to which class an image belongs.
 
 use super::{
-    Batch, Evaluation, Learn, Setting, Stepped, Task, evaluated_at_once, in_batches, number,
+    Batch, Evaluation, Learn, Setting, Stepped, Task, evaluated_at_once, hand_on, in_batches,
 };
 use crate::Result;
 use crate::report::Metric;
@@ -27,10 +27,7 @@ impl Task for Classification {
     ) -> Result<Stepped> {
         let logits = model.forward(&batch.x)?;
         let loss = ops::cross_entropy(&logits, &batch.labels, setting.smoothing)?;
-        let value = number(&loss)?;
-        if value.is_finite() {
-            learn(&loss, "")?;
-        }
+        let value = hand_on(&loss, "", learn)?;
         let right = rows(&logits)?
             .iter()
             .zip(&batch.labels)

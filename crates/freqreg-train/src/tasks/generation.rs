@@ -1,7 +1,7 @@
 //! To make images: a generator against a discriminator (Goodfellow et al. 2014, with the loss that does not saturate).
 
 use super::{
-    Batch, Evaluation, Learn, Setting, Stepped, Task, bytes, frechet, in_batches, latent, number,
+    Batch, Evaluation, Learn, Setting, Stepped, Task, bytes, frechet, hand_on, in_batches, latent,
     softplus, unfit,
 };
 use crate::Result;
@@ -41,19 +41,15 @@ impl Task for Generation {
         let real = softplus(&game.judge(&batch.x)?.neg()?)?.mean_all()?;
         let fake = softplus(&game.judge(&made.detach())?)?.mean_all()?;
         let discriminator = (real + fake)?;
-        let first = number(&discriminator)?;
+        let first = hand_on(&discriminator, game.discriminator_prefix(), learn)?;
         if !first.is_finite() {
             return Ok(Stepped {
                 loss: first,
                 score: None,
             });
         }
-        learn(&discriminator, game.discriminator_prefix())?;
         let generator = softplus(&game.judge(&made)?.neg()?)?.mean_all()?;
-        let second = number(&generator)?;
-        if second.is_finite() {
-            learn(&generator, game.generator_prefix())?;
-        }
+        let second = hand_on(&generator, game.generator_prefix(), learn)?;
         Ok(Stepped {
             loss: first + second,
             score: None,

@@ -161,6 +161,15 @@ fn number(loss: &Tensor) -> Result<f64> {
     Ok(f64::from(loss.to_scalar::<f32>()?))
 }
 
+/// Hands a loss on to be learnt from, unless it is no number; gives its value.
+fn hand_on(loss: &Tensor, prefix: &str, learn: Learn<'_>) -> Result<f64> {
+    let value = number(loss)?;
+    if value.is_finite() {
+        learn(loss, prefix)?;
+    }
+    Ok(value)
+}
+
 /// `[n, latent]` numbers from the standard normal distribution, from the stream called `name`.
 fn latent(name: &str, n: usize, latent: usize, setting: &Setting<'_>) -> Result<Tensor> {
     let mut values = vec![0.0; n * latent];

@@ -1,0 +1,163 @@
+//! What is measured of the networks as read back from their files, and the pictures of it.
+
+use super::Run;
+use crate::Result;
+use crate::experiment::Preset;
+use crate::network::Network;
+use crate::report::{
+    CutPoint, EpochReport, Filters, LayerReport, Misread, NetworkReport, Pictures, Spectrum,
+};
+use crate::tasks::{self, evaluate};
+use freqreg_file::{Model as ModelFile, Storage};
+use freqreg_nn::Form;
+use std::fs;
+
+impl Run<'_> {
+    /// Measures a network as read back from its file; this is the one place that reads the test images.
+    pub(super) fn measure(
+        &self,
+        name: &str,
+        history: Vec<EpochReport>,
+    ) -> Result<(NetworkReport, Pictures)> {
+        self.check_stop()?;
+        let path = self.path(name);
+        let file = ModelFile::read(&path)?;
+        let file_bytes = fs::metadata(&path).map_err(self.io("read", path))?.len() as usize;
+        let network = Network::from_file(&file, &self.options.device)?;
+        let model = network.model.as_ref();
+        let setting = self.setting();
+        let validation = evaluate(self.task, model, &self.validation, &setting)?;
+        let images = &self.test;
+        let test = evaluate(self.task, model, images, &setting)?;
+        let classified = !test.answers.is_empty();
+        let classes = match classified {
+            true => usize::from(self.data.name.classes()).max(
+                test.answers
+                    .iter()
+                    .copied()
+                    .max()
+                    .map_or(0, |l| usize::from(l) + 1),
+            ),
+            false => 0,
+        };
+        let mut confusion = vec![vec![0; classes]; classes];
+        for (&label, &answer) in images.labels.iter().zip(&test.answers) {
+            confusion[usize::from(label)][usize::from(answer)] += 1;
+        }
+        let layers = file.tensors.iter().map(|t| {
+            let (axes, order) = match &t.storage {
+                Storage::Plain => (None, None),
+                Storage::Prefix { axes, order } => (Some(axes.clone()), Some(order.to_string())),
+            };
+            LayerReport {
+                name: t.name.clone(),
+                shape: t.shape.clone(),
+                axes,
+                order,
+                kept: t.values.len(),
+            }
+        });
+        let report = NetworkReport {
+            model: network.architecture.clone(),
+            weights: file.weights(),
+            kept: file.kept(),
+            number: match file.payload_bytes() / file.kept().max(1) {
+                2 => "float16",
+                _ => "float32",
+            }
+            .into(),
+            payload_bytes: file.payload_bytes(),
+            file_bytes,
+            validation: validation.score,
+            test: test.score,
+            measures: test.measures,
+            confusion,
+            layers: layers.collect(),
+            history,
+        };
+        // Only grey images are shown in a row.
+        let shown = if classified && images.channels == 1 {
+            images.count
+        } else {
+            0
+        };
+        let misread = (0..shown).filter(|&i| images.labels[i] != test.answers[i]);
+        let pictures = Pictures {
+            grids: tasks::task(self.task).grids(model, images, &setting)?,
+            spectra: spectra(&file)?,
+            filters: filters(&file)?,
+            misread: misread
+                .take(40)
+                .map(|i| Misread {
+                    index: i,
+                    size: [images.height, images.width],
+                    pixels: images.image(i).unwrap_or_default().to_vec(),
+                    label: images.labels[i],
+                    answer: test.answers[i],
+                    confidence: test.confidence[i],
+                })
+                .collect(),
+        };
+        Ok((report, pictures))
+    }
+
+    /// How well it does on the validation images with every prefix cut to a share of itself.
+    pub(super) fn cut_curve(&self, file: &ModelFile) -> Result<Vec<CutPoint>> {
+        let mut points = Vec::new();
+        let step = match self.options.preset {
+            Preset::Quick => 25,
+            Preset::Default | Preset::Full => 10,
+        };
+        for percent in (step..=100).rev().step_by(step) {
+            self.check_stop()?;
+            let network = Network::from_file(file, &self.options.device)?;
+            for p in &network.parameters {
+                if matches!(p.form(), Form::Prefix { .. }) {
+                    p.truncate((p.kept() * percent / 100).max(1))?;
+                }
+            }
+            let model = network.model.as_ref();
+            let v = evaluate(self.task, model, &self.validation, &self.setting())?;
+            points.push(CutPoint {
+                share: percent as f64 / 100.0,
+                kept: network.kept(),
+                validation: v.score,
+            });
+        }
+        Ok(points)
+    }
+}
+
+fn spectra(file: &ModelFile) -> Result<Vec<Spectrum>> {
+    let mut all = Vec::new();
+    for t in &file.tensors {
+        let Storage::Prefix { axes, order } = &t.storage else {
+            continue;
+        };
+        let values = t.values.to_f32();
+        let prefix = order
+            .prefix(axes, values.len())
+            .map_err(freqreg_nn::Error::from)?;
+        all.push(Spectrum {
+            name: t.name.clone(),
+            axes: axes.clone(),
+            bounds: prefix.bounds().to_vec(),
+            coefficients: (0..values.len())
+                .map(|i| (prefix.index(i), values[i]))
+                .collect(),
+        });
+    }
+    Ok(all)
+}
+
+/// The filters of the first tensor with four axes, if it sees one channel.
+fn filters(file: &ModelFile) -> Result<Option<Filters>> {
+    let first = file.tensors.iter().find(|t| t.shape.len() == 4);
+    let Some((t, &[o, 1, h, w])) = first.and_then(|t| Some((t, t.shape.get(..4)?))) else {
+        return Ok(None);
+    };
+    Ok(Some(Filters {
+        shape: [o, h, w],
+        values: t.expand()?,
+    }))
+}
