@@ -8,8 +8,6 @@ use crate::cargo::{self, cargo};
 use crate::{Failure, Outcome, failure};
 use std::ffi::OsString;
 
-const CRATES: [&str; 3] = ["freqreg-dct", "freqreg-kernels", "freqreg-nn"];
-
 /// `bench`: the crates' criterion benches, with further arguments passed to them; `bench peer`: beside the peer.
 pub(crate) fn run(mut arguments: Vec<OsString>) -> Outcome {
     match arguments.first().map(|a| a.to_string_lossy()) {
@@ -18,13 +16,6 @@ pub(crate) fn run(mut arguments: Vec<OsString>) -> Outcome {
             "`bench` takes `peer`, or `--` and arguments for criterion, but got `{first}`{}",
             failure::nearest(&first, &["peer"])
         ))),
-        _ => {
-            let packages = CRATES.iter().flat_map(|name| ["--package", name]);
-            cargo::run(
-                cargo(["bench", "--bench", "*"])
-                    .args(packages)
-                    .args(arguments),
-            )
-        }
+        _ => cargo::run(cargo(["bench", "--package", "freqreg-bench"]).args(arguments)),
     }
 }

@@ -1,6 +1,6 @@
 //! Kernels at the sizes of real networks, and plain loops beside them.
 //!
-//! `cargo bench -p freqreg-kernels`
+//! `cargo bench -p freqreg-bench --bench kernels`
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use freqreg_kernels::{Conv2d, Linear, Norm, Pool2d, relu};
