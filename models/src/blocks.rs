@@ -167,12 +167,3 @@ pub(crate) fn adaptive_mean(x: &Tensor, size: usize) -> candle_core::Result<Tens
         .contiguous()?
         .reshape((n, c, size, size))
 }
-
-/// exp(x) over its sum along the last axis, with its gradient (candle's fused one has none).
-pub(crate) fn softmax(x: &Tensor) -> candle_core::Result<Tensor> {
-    use candle_core::D;
-    let shifted = x
-        .broadcast_sub(&x.detach().max_keepdim(D::Minus1)?)?
-        .exp()?;
-    shifted.broadcast_div(&shifted.sum_keepdim(D::Minus1)?)
-}

@@ -1,6 +1,6 @@
 //! The vision transformer: patches as tokens, blocks of attention and of a two-layer perceptron.
 
-use crate::blocks::{positive, softmax};
+use crate::blocks::positive;
 use crate::{Error, Layers, Model, Result};
 use candle_core::Tensor;
 use candle_nn::Module;
@@ -129,27 +129,6 @@ impl Vit {
             .contiguous()?
             .reshape((n, h / p * (w / p), p * p * c))
     }
-
-    fn attention(&self, block: &Block, x: &Tensor) -> candle_core::Result<Tensor> {
-        let (n, tokens, _) = x.dims3()?;
-        let (heads, dim) = (self.config.heads, self.config.head_dim);
-        let qkv = block
-            .qkv
-            .forward(x)?
-            .reshape((n, tokens, 3, heads, dim))?
-            .permute([2, 0, 3, 1, 4])?
-            .contiguous()?;
-        let part = |i: usize| qkv.get(i);
-        // The scale on the queries: they are fewer than the scores.
-        let q = (part(0)? * (dim as f64).powf(-0.5))?;
-        let scores = q.matmul(&part(1)?.transpose(2, 3)?.contiguous()?)?;
-        let mixed = softmax(&scores)?
-            .matmul(&part(2)?.contiguous()?)?
-            .transpose(1, 2)?
-            .contiguous()?
-            .reshape((n, tokens, heads * dim))?;
-        block.out.forward(&mixed)
-    }
 }
 
 impl Model for Vit {
@@ -167,8 +146,12 @@ impl Model for Vit {
         let class = class.repeat((n, 1, 1))?;
         let mut x = Tensor::cat(&[&class, &tokens], 1)?.broadcast_add(&self.positions.weight()?)?;
         for block in &self.blocks {
-            x = (self.attention(block, &normalize(&x)?)? + x)?;
-            let hidden = block.mlp1.forward(&normalize(&x)?)?.gelu_erf()?;
+            let qkv = block.qkv.forward(&normalize(&x)?)?;
+            x = (block
+                .out
+                .forward(&ops::self_attention(&qkv, self.config.heads)?)?
+                + x)?;
+            let hidden = ops::gelu(&block.mlp1.forward(&normalize(&x)?)?)?;
             x = (block.mlp2.forward(&hidden)? + x)?;
         }
         let first = x.narrow(1, 0, 1)?.contiguous()?;

@@ -4,11 +4,12 @@
 //! set each, which takes a compiler a quarter of a minute. So they are compiled here, once for each scalar type: the public functions
 //! check what they are given and call a method of this trait, which is all that is left for the crates above.
 
+use crate::attention::Attention;
 use crate::conv::Plan;
 use crate::geometry::Geometry;
 use crate::matmul::{Mat, MatMut};
 use crate::norm::Norm;
-use crate::{activation, conv_transpose, linear, loss, matmul, norm, pool};
+use crate::{activation, attention, conv_transpose, linear, loss, matmul, norm, pool};
 
 macro_rules! kernels {
     ($(fn $name:ident($($arg:ident: $type:ty),*) $(-> $out:ty)? = $kernel:expr;)*) => {
@@ -47,6 +48,10 @@ kernels! {
     fn norm_backward(norm: &Norm, y: &[Self], rstd: &[Self], grad_y: &[Self], grad_x: &mut [Self]) = norm::backward;
     fn relu(x: &[Self], y: &mut [Self]) = activation::forward;
     fn relu_backward(y: &[Self], grad_y: &[Self], grad_x: &mut [Self]) = activation::backward;
+    fn gelu(x: &[Self], y: &mut [Self]) = activation::gelu_forward;
+    fn gelu_backward(x: &[Self], grad_y: &[Self], grad_x: &mut [Self]) = activation::gelu_input_gradient;
+    fn attention(shape: &Attention, qkv: &[Self], y: &mut [Self]) = attention::forward;
+    fn attention_backward(shape: &Attention, qkv: &[Self], grad_y: &[Self], grad_qkv: &mut [Self]) = attention::backward;
     fn cross_entropy(logits: &[Self], targets: &[u32], classes: usize, label_smoothing: f64) -> f64 = loss::forward;
     fn cross_entropy_backward(
         logits: &[Self], targets: &[u32], classes: usize, label_smoothing: f64, scale: f64, grad_logits: &mut [Self]

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod activation;
+mod attention;
 mod compiled;
 mod conv;
 mod conv_transpose;
@@ -16,9 +17,11 @@ mod product;
 mod real;
 mod scratch;
 mod simd;
+mod special;
 mod transpose;
 
-pub use activation::{relu, relu_backward};
+pub use activation::{gelu, gelu_backward, relu, relu_backward};
+pub use attention::Attention;
 pub use conv::Conv2d;
 pub use conv_transpose::ConvTranspose2d;
 pub use error::{Error, Result};

@@ -7,6 +7,7 @@ use std::ops::{AddAssign, MulAssign, SubAssign};
 use crate::compiled::Compiled;
 use crate::scratch::Pool;
 use crate::simd::Lanes;
+use crate::special::Special;
 
 mod sealed {
     pub trait Sealed {}
@@ -19,6 +20,7 @@ pub trait Real:
     sealed::Sealed
     + Lanes
     + Compiled
+    + Special
     + num_traits::Float
     + AddAssign
     + SubAssign

@@ -1,8 +1,8 @@
 //! Wrong arguments are refused with an error that says what was wrong, and nothing is written.
 
 use freqreg_kernels::{
-    Conv2d, ConvTranspose2d, Error, Linear, Norm, Pool2d, relu, relu_backward,
-    softmax_cross_entropy, softmax_cross_entropy_backward,
+    Attention, Conv2d, ConvTranspose2d, Error, Linear, Norm, Pool2d, gelu, gelu_backward, relu,
+    relu_backward, softmax_cross_entropy, softmax_cross_entropy_backward,
 };
 
 fn conv() -> Conv2d {
@@ -153,6 +153,32 @@ fn lengths_of_the_others() {
             got: 2
         })
     );
+    assert!(gelu(&[0f32; 3], &mut [0.0; 2]).is_err());
+    assert!(gelu_backward(&[0f32; 3], &[0.0; 2], &mut [0.0; 3]).is_err());
+    assert!(gelu_backward(&[0f32; 3], &[0.0; 3], &mut [0.0; 4]).is_err());
+    let a = Attention {
+        batch: 2,
+        tokens: 3,
+        heads: 1,
+        head_dim: 2,
+    };
+    lengths([36, 12], |[x, y]| a.forward(&z(x), &mut z(y)));
+    lengths([36, 12, 36], |[x, g, gx]| {
+        a.backward(&z(x), &z(g), &mut z(gx))
+    });
+    untouched(12, |y| a.forward(&z(35), y)).unwrap_err();
+    for bad in [
+        Attention { batch: 0, ..a },
+        Attention { tokens: 0, ..a },
+        Attention { heads: 0, ..a },
+        Attention { head_dim: 0, ..a },
+        Attention {
+            tokens: usize::MAX / 2,
+            ..a
+        },
+    ] {
+        assert!(bad.validated().is_err(), "{bad:?}");
+    }
     assert!(relu_backward(&[0f32; 3], &[0.0; 2], &mut [0.0; 3]).is_err());
     assert!(relu_backward(&[0f32; 3], &[0.0; 3], &mut [0.0; 4]).is_err());
 

@@ -2,7 +2,7 @@
 
 mod naive;
 
-use freqreg_kernels::{Conv2d, ConvTranspose2d, Linear, Norm, Pool2d};
+use freqreg_kernels::{Attention, Conv2d, ConvTranspose2d, Linear, Norm, Pool2d};
 use naive::{narrow, numbers};
 
 /// Runs `f` with 1, 2 and 3 threads and compares the bits.
@@ -170,5 +170,25 @@ fn linear_norm_and_pooling() {
         p.max_forward(&x, &mut py).unwrap();
         p.max_backward(&x, &g[..p.output_len()], &mut pgx).unwrap();
         vec![y, gx, gw, ny, rstd, ngx, py, pgx]
+    });
+}
+
+#[test]
+fn attention() {
+    let a = Attention {
+        batch: 3,
+        tokens: 65,
+        heads: 4,
+        head_dim: 32,
+    };
+    let (x, g) = (
+        narrow(&numbers(a.input_len(), 1)),
+        narrow(&numbers(a.output_len(), 2)),
+    );
+    same_for_all_pools("attention", || {
+        let (mut y, mut gx) = (g.clone(), x.clone());
+        a.forward(&x, &mut y).unwrap();
+        a.backward(&x, &g, &mut gx).unwrap();
+        vec![y, gx]
     });
 }

@@ -5,8 +5,8 @@
 mod naive;
 
 use freqreg_kernels::{
-    Conv2d, ConvTranspose2d, Linear, Norm, Pool2d, relu, relu_backward, softmax_cross_entropy,
-    softmax_cross_entropy_backward,
+    Attention, Conv2d, ConvTranspose2d, Linear, Norm, Pool2d, gelu, gelu_backward, relu,
+    relu_backward, softmax_cross_entropy, softmax_cross_entropy_backward,
 };
 use naive::{distance, numbers};
 
@@ -296,6 +296,40 @@ fn rectified_linear_unit() {
     let mut gx = [9f64; 2];
     relu_backward(&[0.0, -0.0], &[1.0, 1.0], &mut gx).unwrap();
     assert_eq!(gx, [0.0, 0.0]);
+}
+
+#[test]
+fn gaussian_error_linear_unit() {
+    let x: Vec<f64> = numbers(100, 1).iter().map(|v| v * 6.0).collect();
+    let g = numbers(100, 2);
+    let (mut y, mut gx) = (x.clone(), x.clone());
+    gelu_backward(&x, &g, &mut gx).unwrap();
+    let want = differences(&x, |x| {
+        gelu(x, &mut y).unwrap();
+        dot(&y, &g)
+    });
+    agree("gelu", &gx, &want);
+}
+
+#[test]
+fn attention() {
+    for (batch, tokens, heads, head_dim) in [(1, 1, 1, 1), (2, 5, 3, 4), (1, 19, 1, 7)] {
+        let a = Attention {
+            batch,
+            tokens,
+            heads,
+            head_dim,
+        };
+        let x: Vec<f64> = numbers(a.input_len(), 1).iter().map(|v| v * 2.0).collect();
+        let g = numbers(a.output_len(), 2);
+        let (mut y, mut gx) = (g.clone(), vec![f64::NAN; x.len()]);
+        a.backward(&x, &g, &mut gx).unwrap();
+        let want = differences(&x, |x| {
+            a.forward(x, &mut y).unwrap();
+            dot(&y, &g)
+        });
+        agree(&format!("{a:?}"), &gx, &want);
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 mod naive;
 
-use freqreg_kernels::{Conv2d, ConvTranspose2d, Linear, Norm, Pool2d};
+use freqreg_kernels::{Attention, Conv2d, ConvTranspose2d, Linear, Norm, Pool2d};
 use naive::{conv_terms, conv_transpose_terms, distance, narrow, numbers, pool_windows};
 use proptest::prelude::*;
 
@@ -392,4 +392,67 @@ fn windows_that_are_mostly_padding_cost_no_more_than_the_plane() {
     p.avg_backward(&[1.0; 6], &mut gx).unwrap();
     let share = 1.0 / (2.0 * far as f64).powi(2);
     assert_eq!(gx, [6.0 * share; 6]);
+}
+
+/// Attention in plain loops and f64.
+fn plain_attention(a: Attention, x: &[f64]) -> Vec<f64> {
+    let at = |image, token, part, head, i| {
+        x[(((image * a.tokens + token) * 3 + part) * a.heads + head) * a.head_dim + i]
+    };
+    let mut y = Vec::new();
+    for image in 0..a.batch {
+        for token in 0..a.tokens {
+            for head in 0..a.heads {
+                let weights: Vec<f64> = (0..a.tokens)
+                    .map(|other| {
+                        let dot: f64 = (0..a.head_dim)
+                            .map(|i| at(image, token, 0, head, i) * at(image, other, 1, head, i))
+                            .sum();
+                        (dot / (a.head_dim as f64).sqrt()).exp()
+                    })
+                    .collect();
+                for i in 0..a.head_dim {
+                    let sum: f64 = (0..a.tokens)
+                        .map(|other| weights[other] * at(image, other, 2, head, i))
+                        .sum();
+                    y.push(sum / weights.iter().sum::<f64>());
+                }
+            }
+        }
+    }
+    y
+}
+
+#[test]
+fn attention_in_both_precisions() {
+    for (batch, tokens, heads, head_dim) in [(1, 1, 1, 1), (2, 65, 3, 16), (3, 9, 2, 5)] {
+        let a = Attention {
+            batch,
+            tokens,
+            heads,
+            head_dim,
+        };
+        let x: Vec<f64> = numbers(a.input_len(), 1).iter().map(|v| v * 3.0).collect();
+        let want = plain_attention(a, &x);
+        let mut y = vec![f64::NAN; want.len()];
+        a.forward(&x, &mut y).unwrap();
+        assert!(distance(&y, &want) < 1e-13, "{a:?}");
+        let mut y = vec![f32::NAN; want.len()];
+        a.forward(&narrow(&x), &mut y).unwrap();
+        assert!(
+            distance(&y, &want) < 2e-6,
+            "{a:?}: {:e}",
+            distance(&y, &want)
+        );
+    }
+    // Scores far beyond the exponential's range: the largest takes all.
+    let a = Attention {
+        batch: 1,
+        tokens: 2,
+        heads: 1,
+        head_dim: 1,
+    };
+    let mut y = [f32::NAN; 2];
+    a.forward(&[100., 100., 1., 100., 90., 2.], &mut y).unwrap();
+    assert_eq!(y, [1.0, 1.0]);
 }

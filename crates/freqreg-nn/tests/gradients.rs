@@ -109,8 +109,21 @@ fn norms() {
 fn relu_and_losses() {
     let x = [variable(&[3, 7], 9)];
     check_gradients(&x, |v| ops::relu(&v[0]));
+    check_gradients(&x, |v| ops::gelu(&v[0]));
     check_gradients(&x, |v| ops::cross_entropy(&v[0], &[6, 0, 3], 0.0));
     check_gradients(&x, |v| ops::cross_entropy(&v[0], &[6, 0, 3], 0.1));
+}
+
+#[test]
+fn attention() {
+    check_gradients(&[variable(&[2, 5, 12], 4)], |v| {
+        ops::self_attention(&v[0], 2)
+    });
+    let x = Tensor::zeros((2, 5, 12), candle_core::DType::F32, &Device::Cpu).unwrap();
+    for heads in [0, 3, 5] {
+        let error = ops::self_attention(&x, heads).unwrap_err().to_string();
+        assert!(error.contains("12 features"), "{error}");
+    }
 }
 
 #[test]

@@ -119,6 +119,13 @@ fn pools_norms_and_relu_agree() {
             |v| portable::avg_pool2d(&v[0], k, s),
         );
     }
+    compare("gelu", &v, |v| ops::gelu(&v[0]), |v| portable::gelu(&v[0]));
+    compare(
+        "attention",
+        &[variable(&[2, 7, 24], 5)],
+        |v| ops::self_attention(&v[0], 2),
+        |v| portable::self_attention(&v[0], 2),
+    );
     compare("relu", &v, |v| ops::relu(&v[0]), |v| portable::relu(&v[0]));
     compare(
         "batch norm",

@@ -5,6 +5,7 @@
 //! for what it does instead. All of them accept f32 and f64.
 
 mod affine;
+mod attention;
 mod conv;
 mod kernel;
 mod linear;
@@ -14,8 +15,9 @@ mod pool;
 pub mod portable;
 pub(crate) mod synthesis;
 
+pub use attention::self_attention;
 pub use conv::{Conv2dShape, conv_transpose2d, conv2d};
 pub use linear::linear;
 pub use norm::{normalize_batch, normalize_groups};
-pub use pointwise::{cross_entropy, relu, soft_cross_entropy};
+pub use pointwise::{cross_entropy, gelu, relu, soft_cross_entropy};
 pub use pool::{avg_pool2d, max_pool2d};

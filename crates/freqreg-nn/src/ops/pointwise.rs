@@ -1,4 +1,4 @@
-//! ReLU, and the loss.
+//! Activations, and the loss.
 
 use super::kernel::{Differentiable, Element, Kernel, run_plain, run1, wanted, wrap};
 use candle_core::{D, Result, Shape, Tensor, bail};
@@ -50,6 +50,58 @@ impl Kernel<2> for ReluGrad {
     fn run<T: Element>(&self, [y, grad]: [&[T]; 2]) -> Result<Vec<T>> {
         let mut out = vec![T::zero(); y.len()];
         freqreg_kernels::relu_backward(y, grad, &mut out).map_err(wrap)?;
+        Ok(out)
+    }
+}
+
+/// The Gaussian error linear unit (Hendrycks & Gimpel 2016) in its exact form: x times the probability that a standard normal
+/// variable is at most x.
+///
+/// # Errors
+/// What candle reports.
+pub fn gelu(x: &Tensor) -> Result<Tensor> {
+    if x.device().is_cpu() {
+        run1(Gelu(x.shape().clone()), [x])
+    } else {
+        super::portable::gelu(x)
+    }
+}
+
+struct Gelu(Shape);
+struct GeluGrad(Shape);
+
+impl Kernel<1> for Gelu {
+    const NAME: &'static str = "gelu";
+    fn output_shape(&self) -> Shape {
+        self.0.clone()
+    }
+    fn run<T: Element>(&self, [x]: [&[T]; 1]) -> Result<Vec<T>> {
+        let mut y = vec![T::zero(); x.len()];
+        freqreg_kernels::gelu(x, &mut y).map_err(wrap)?;
+        Ok(y)
+    }
+}
+
+impl Differentiable<1> for Gelu {
+    fn backward(
+        &self,
+        [x]: [&Tensor; 1],
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> Result<[Option<Tensor>; 1]> {
+        let gx = wanted(x).then(|| run_plain(&GeluGrad(self.0.clone()), [x, grad]));
+        Ok([gx.transpose()?])
+    }
+}
+
+impl Kernel<2> for GeluGrad {
+    const NAME: &'static str = "gelu, gradient";
+    fn output_shape(&self) -> Shape {
+        self.0.clone()
+    }
+    fn run<T: Element>(&self, [x, grad]: [&[T]; 2]) -> Result<Vec<T>> {
+        let mut out = vec![T::zero(); x.len()];
+        freqreg_kernels::gelu_backward(x, grad, &mut out).map_err(wrap)?;
         Ok(out)
     }
 }

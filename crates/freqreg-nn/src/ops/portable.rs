@@ -3,7 +3,7 @@
 //! where the tests compare them.
 
 use super::Conv2dShape;
-use candle_core::{Result, Tensor, bail};
+use candle_core::{D, Result, Tensor, bail};
 
 /// `x Wᵀ + b`, x `[rows, in]`.
 ///
@@ -163,6 +163,45 @@ pub fn normalize(x: &Tensor, view: [usize; 3], eps: f64) -> Result<Tensor> {
 pub fn relu(x: &Tensor) -> Result<Tensor> {
     let zero = x.zeros_like()?;
     x.gt(&zero)?.where_cond(x, &zero)
+}
+
+/// [`super::gelu`]. The gradient of candle's own has six digits.
+///
+/// # Errors
+/// What candle reports.
+pub fn gelu(x: &Tensor) -> Result<Tensor> {
+    let below = ((x * std::f64::consts::FRAC_1_SQRT_2)?.erf()? + 1.0)?;
+    (x * below)? * 0.5
+}
+
+/// [`super::self_attention`].
+///
+/// # Errors
+/// What candle reports for shapes that do not fit.
+pub fn self_attention(qkv: &Tensor, heads: usize) -> Result<Tensor> {
+    let (n, tokens, features) = qkv.dims3()?;
+    let dim = features / (3 * heads);
+    let parts = qkv
+        .reshape((n, tokens, 3, heads, dim))?
+        .permute([2, 0, 3, 1, 4])?
+        .contiguous()?;
+    // The scale on the queries: they are fewer than the scores.
+    let q = (parts.get(0)? * (dim as f64).powf(-0.5))?;
+    let scores = q.matmul(&parts.get(1)?.transpose(2, 3)?.contiguous()?)?;
+    softmax(&scores)?
+        .matmul(&parts.get(2)?.contiguous()?)?
+        .transpose(1, 2)?
+        .contiguous()?
+        .reshape((n, tokens, heads * dim))
+}
+
+/// The softmax over the last axis. candle's own has no gradient.
+fn softmax(x: &Tensor) -> Result<Tensor> {
+    // The shift cancels in the result and in its gradient, so the maximum is a constant here.
+    let e = x
+        .broadcast_sub(&x.detach().max_keepdim(D::Minus1)?)?
+        .exp()?;
+    e.broadcast_div(&e.sum_keepdim(D::Minus1)?)
 }
 
 fn add_bias(y: Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
