@@ -3,7 +3,7 @@
 use crate::{Error, Result};
 use candle_core::Tensor;
 use candle_nn::Module;
-use freqreg_nn::{BatchStatNorm, GroupNorm, InstanceNorm, LayerNorm, ops};
+use freqreg_nn::{BatchStatNorm, FeatureMap, GroupNorm, InstanceNorm, LayerNorm, ops};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -36,6 +36,20 @@ impl NormKind {
             NormKind::Batch => BatchStatNorm.forward(&x),
             NormKind::Instance => InstanceNorm.forward(&x),
             NormKind::Group(groups) => GroupNorm { groups }.forward(&x),
+        }
+    }
+
+    /// Normalises a feature map `[n, channels, h, w]`.
+    ///
+    /// # Errors
+    /// Groups that do not divide the channels.
+    pub fn apply_map(self, x: FeatureMap) -> candle_core::Result<FeatureMap> {
+        match self {
+            NormKind::None => Ok(x),
+            NormKind::Sample => LayerNorm.forward_map(&x),
+            NormKind::Batch => BatchStatNorm.forward_map(&x),
+            NormKind::Instance => InstanceNorm.forward_map(&x),
+            NormKind::Group(groups) => GroupNorm { groups }.forward_map(&x),
         }
     }
 
@@ -130,11 +144,6 @@ pub(crate) fn positive(architecture: &'static str, sizes: &[usize]) -> Result<()
 /// x where it is positive, `slope` x elsewhere.
 pub(crate) fn leaky_relu(x: &Tensor, slope: f64) -> candle_core::Result<Tensor> {
     (ops::relu(x)? * (1.0 - slope))? + (x * slope)?
-}
-
-/// Each channel's mean over all positions: `[n, c, h, w]` to `[n, c]`.
-pub(crate) fn global_mean(x: &Tensor) -> candle_core::Result<Tensor> {
-    x.flatten_from(2)?.mean(2)
 }
 
 /// The means over `size` by `size` windows of any image, evenly spread and overlapping where they must (PyTorch's

@@ -1,10 +1,10 @@
 //! ResNet18: a stem, eight blocks of two convolutions with a shortcut, one linear layer.
 
-use crate::blocks::{NormKind, global_mean, positive, ten, three};
+use crate::blocks::{NormKind, positive, ten, three};
 use crate::{Layers, Model, Result};
 use candle_core::Tensor;
 use candle_nn::{Conv2dConfig, Module};
-use freqreg_nn::{Conv2d, Linear, ops};
+use freqreg_nn::{Conv2d, FeatureMap, Linear, ops};
 use serde::{Deserialize, Serialize};
 
 /// The shape of a ResNet18. Images may have any size.
@@ -112,28 +112,28 @@ impl Resnet18 {
         })
     }
 
-    fn run(&self, conv: &Conv2d, x: &Tensor) -> candle_core::Result<Tensor> {
-        self.norm.apply(conv.forward(x)?)
+    fn run(&self, conv: &Conv2d, x: &FeatureMap) -> candle_core::Result<FeatureMap> {
+        self.norm.apply_map(conv.forward_map(x)?)
     }
 }
 
 impl Model for Resnet18 {
     fn forward(&self, images: &Tensor) -> candle_core::Result<Tensor> {
-        let mut x = ops::relu(&self.run(&self.stem, images)?)?;
+        let mut x = self.run(&self.stem, &images.clone().into())?.relu()?;
         if self.stem_kind == Stem::Imagenet {
             // A pool with a border of one pixel; ReLU has left nothing below the border's zeros.
-            let x4 = x.pad_with_zeros(2, 1, 1)?.pad_with_zeros(3, 1, 1)?;
-            x = ops::max_pool2d(&x4, [3, 3], [2, 2])?;
+            let x4 = x.tensor()?.pad_with_zeros(2, 1, 1)?;
+            x = ops::max_pool2d(&x4.pad_with_zeros(3, 1, 1)?, [3, 3], [2, 2])?.into();
         }
         for block in &self.blocks {
-            let y = ops::relu(&self.run(&block.conv1, &x)?)?;
+            let y = self.run(&block.conv1, &x)?.relu()?;
             let y = self.run(&block.conv2, &y)?;
             let skip = match &block.shortcut {
                 None => x,
                 Some(conv) => self.run(conv, &x)?,
             };
-            x = ops::relu(&(y + skip)?)?;
+            x = skip.add(&y)?.relu()?;
         }
-        self.fc.forward(&global_mean(&x)?)
+        self.fc.forward(&x.global_mean()?)
     }
 }

@@ -3,8 +3,8 @@
 use crate::blocks::{NormKind, positive};
 use crate::{Error, Layers, Model, Result};
 use candle_core::Tensor;
-use candle_nn::{Conv2dConfig, ConvTranspose2dConfig, Module};
-use freqreg_nn::{Conv2d, ConvTranspose2d, ops};
+use candle_nn::{Conv2dConfig, ConvTranspose2dConfig};
+use freqreg_nn::{Conv2d, ConvTranspose2d, FeatureMap};
 use serde::{Deserialize, Serialize};
 
 /// The shape of a UNet; the defaults are the authors', 3 channels to 2 classes. Images may have any size from
@@ -108,9 +108,9 @@ impl Unet {
         })
     }
 
-    fn double(&self, block: &Double, x: &Tensor) -> candle_core::Result<Tensor> {
-        let x = ops::relu(&self.norm.apply(block.0.forward(x)?)?)?;
-        ops::relu(&self.norm.apply(block.1.forward(&x)?)?)
+    fn double(&self, block: &Double, x: &FeatureMap) -> candle_core::Result<FeatureMap> {
+        let x = self.norm.apply_map(block.0.forward_map(x)?)?.relu()?;
+        self.norm.apply_map(block.1.forward_map(&x)?)?.relu()
     }
 }
 
@@ -124,23 +124,19 @@ impl Model for Unet {
             );
         }
         let mut skips = Vec::new();
-        let mut x = self.double(&self.inc, images)?;
+        let mut x = self.double(&self.inc, &images.clone().into())?;
         for block in &self.down {
-            let lower = ops::max_pool2d(&x, [2, 2], [2, 2])?;
+            let lower = x.max_pool2d([2, 2], [2, 2])?;
             skips.push(x);
             x = self.double(block, &lower)?;
         }
         for ((raise, block), skip) in self.up.iter().zip(skips.iter().rev()) {
-            let mut raised = raise.forward(&x)?;
-            // An odd size lost a row or column on the way down: zeros on the right and below, as in the authors'.
-            for axis in [2, 3] {
-                let short = skip.dim(axis)? - raised.dim(axis)?;
-                if short > 0 {
-                    raised = raised.pad_with_zeros(axis, short / 2, short - short / 2)?;
-                }
-            }
-            x = self.double(block, &Tensor::cat(&[skip, &raised], 1)?)?;
+            let raised = raise.forward_map(&x)?;
+            // An odd size lost a row or column on the way down: zeros below and on the right, as in the authors'.
+            let ((_, _, h, w), (_, _, rows, columns)) = (skip.dims4()?, raised.dims4()?);
+            let raised = raised.pad_with_zeros(h - rows, w - columns)?;
+            x = self.double(block, &FeatureMap::cat(&[skip, &raised])?)?;
         }
-        self.out.forward(&x)
+        self.out.forward_map(&x)?.tensor()
     }
 }

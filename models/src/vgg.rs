@@ -1,10 +1,10 @@
 //! VGG: five stages of 3 x 3 convolutions, each followed by a pool of 2 x 2.
 
-use crate::blocks::{NormKind, global_mean, positive, ten, three};
+use crate::blocks::{NormKind, positive, ten, three};
 use crate::{Error, Layers, Model, Result};
 use candle_core::Tensor;
 use candle_nn::{Conv2dConfig, Module};
-use freqreg_nn::{Conv2d, Linear, ops};
+use freqreg_nn::{Conv2d, FeatureMap, Linear, ops};
 use serde::{Deserialize, Serialize};
 
 /// The shape of a VGG. The paper's "VGG16" has 16 convolutions, 2 + 2 + 4 + 4 + 4 (elsewhere called VGG19);
@@ -96,14 +96,14 @@ impl Vgg {
 
 impl Model for Vgg {
     fn forward(&self, images: &Tensor) -> candle_core::Result<Tensor> {
-        let mut x = images.clone();
+        let mut x: FeatureMap = images.clone().into();
         for stage in &self.stages {
             for conv in stage {
-                x = ops::relu(&self.norm.apply(conv.forward(&x)?)?)?;
+                x = self.norm.apply_map(conv.forward_map(&x)?)?.relu()?;
             }
-            x = ops::max_pool2d(&x, [2, 2], [2, 2])?;
+            x = x.max_pool2d([2, 2], [2, 2])?;
         }
-        x = global_mean(&x)?;
+        let mut x = x.global_mean()?;
         for (i, layer) in self.linear.iter().enumerate() {
             x = layer.forward(&x)?;
             if i + 1 < self.linear.len() {

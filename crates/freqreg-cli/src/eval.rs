@@ -43,6 +43,8 @@ pub(crate) struct Args {
 enum Way {
     /// Whichever takes fewer operations
     Auto,
+    /// Through the factors of each weight, wide activations only for a few pixels at a time
+    Fused,
     /// Through the factors of each weight
     Factored,
     /// With each weight rebuilt
@@ -81,6 +83,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let execution = match args.execution {
         Way::Auto => Execution::Auto,
         Way::Factored => Execution::Factored,
+        Way::Fused => Execution::Fused,
         Way::Spatial => Execution::Spatial,
     };
     let segmenter = Segmenter::with_execution(

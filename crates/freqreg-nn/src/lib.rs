@@ -6,6 +6,7 @@ mod error;
 mod execution;
 mod init;
 mod layers;
+mod map;
 pub mod ops;
 mod parameter;
 mod schedule;
@@ -21,6 +22,7 @@ pub use layers::{
     conv_transpose2d, conv_transpose2d_no_bias, conv2d, conv2d_no_bias, linear, linear_no_bias,
     table,
 };
+pub use map::FeatureMap;
 pub use parameter::{Form, Parameter};
 pub use schedule::{Decay, Schedule};
 pub use store::{Builder, Store};

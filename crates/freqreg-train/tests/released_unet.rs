@@ -36,7 +36,12 @@ fn logits_are_those_of_the_authors_code() {
     let expected: Vec<f64> = expected.collect();
     let file = ModelFile::from_bytes(include_bytes!("golden/unet.freq")).unwrap();
     assert_eq!((file.kept(), file.tensors.len()), (759, 23));
-    for execution in [Execution::Spatial, Execution::Factored, Execution::Auto] {
+    for execution in [
+        Execution::Spatial,
+        Execution::Factored,
+        Execution::Fused,
+        Execution::Auto,
+    ] {
         let segmenter = Segmenter::with_execution(&file, &Device::Cpu, execution).unwrap();
         let found: Vec<f32> = segmenter
             .logits(&picture)

@@ -265,7 +265,7 @@ fn check(name: &str, regularised: bool) {
         "{name}: its file gives another network"
     );
     let size = expected.iter().fold(0.0_f32, |m, y| m.max(y.abs()));
-    for execution in [Execution::Spatial, Execution::Factored] {
+    for execution in [Execution::Spatial, Execution::Factored, Execution::Fused] {
         let other = Network::from_file_with(&file, &Device::Cpu, execution).unwrap();
         let worst = output(&case, &other)
             .iter()

@@ -1,8 +1,8 @@
 //! Convolution and transposed convolution.
 
-use super::factored;
+use super::{factored, fused};
 use crate::ops::Conv2dShape;
-use crate::{Builder, Error, Execution, Keep, LayerKind, Parameter, Result};
+use crate::{Builder, Error, Execution, FeatureMap, Keep, LayerKind, Parameter, Result};
 use candle_core::Tensor;
 use candle_nn::{Conv2dConfig, ConvTranspose2dConfig, Module};
 
@@ -89,6 +89,20 @@ impl Conv2d {
     }
 }
 
+impl Conv2d {
+    /// The layer between feature maps: as [`Module::forward`], or fused with its neighbours.
+    ///
+    /// # Errors
+    /// Channels that are not the weight's.
+    pub fn forward_map(&self, x: &FeatureMap) -> candle_core::Result<FeatureMap> {
+        let bias = self.bias.as_ref();
+        match fused::conv2d(x, &self.weight, bias, self.shape, self.execution)? {
+            Some(map) => Ok(map),
+            None => Ok(self.forward(&x.tensor()?)?.into()),
+        }
+    }
+}
+
 impl Module for Conv2d {
     fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         let bias = self.bias.as_ref().map(Parameter::plain_value);
@@ -169,6 +183,20 @@ impl ConvTranspose2d {
     /// The parameter of the bias, `[out]`.
     pub fn bias(&self) -> Option<&Parameter> {
         self.bias.as_ref()
+    }
+}
+
+impl ConvTranspose2d {
+    /// The layer between feature maps: as [`Module::forward`], or fused with its neighbours.
+    ///
+    /// # Errors
+    /// Channels that are not the weight's.
+    pub fn forward_map(&self, x: &FeatureMap) -> candle_core::Result<FeatureMap> {
+        let bias = self.bias.as_ref();
+        match fused::conv_transpose2d(x, &self.weight, bias, self.shape, self.execution)? {
+            Some(map) => Ok(map),
+            None => Ok(self.forward(&x.tensor()?)?.into()),
+        }
     }
 }
 

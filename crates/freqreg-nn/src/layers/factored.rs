@@ -77,7 +77,7 @@ pub(super) fn linear(
 }
 
 /// The sizes of a convolution that decide its cost.
-struct Sizes {
+pub(super) struct Sizes {
     pixels_in: f64,
     pixels_out: f64,
     channels_in: f64,
@@ -87,6 +87,50 @@ struct Sizes {
 }
 
 impl Sizes {
+    /// Of a convolution of images `[n, channels, h, w]` by filters `[out, kh, kw]`.
+    pub(super) fn of_conv(
+        [n, channels, h, w]: [usize; 4],
+        [o, kh, kw]: [usize; 3],
+        shape: Conv2dShape,
+    ) -> Self {
+        let out = |size: usize, axis: usize, k: usize| {
+            let room =
+                (size + 2 * shape.padding[axis]).saturating_sub(shape.dilation[axis] * (k - 1) + 1);
+            room / shape.stride[axis].max(1) + 1
+        };
+        Sizes {
+            pixels_in: (n * h * w) as f64,
+            pixels_out: (n * out(h, 0, kh) * out(w, 1, kw)) as f64,
+            channels_in: channels as f64,
+            channels_out: o as f64,
+            taps: (kh * kw) as f64,
+            groups: shape.groups as f64,
+        }
+    }
+
+    /// Of a transposed convolution of one group.
+    pub(super) fn of_conv_transpose(
+        [n, channels, h, w]: [usize; 4],
+        [o, kh, kw]: [usize; 3],
+        shape: Conv2dShape,
+    ) -> Self {
+        Sizes {
+            pixels_in: (n * h * w) as f64,
+            pixels_out: (n * h * w * shape.stride[0] * shape.stride[1]) as f64,
+            channels_in: channels as f64,
+            channels_out: o as f64,
+            taps: (kh * kw) as f64,
+            groups: 1.0,
+        }
+    }
+
+    /// Whether a layer that runs fused takes less than the ordinary one with its weight at hand. In front of it stands a fused layer, or
+    /// a tensor.
+    pub(super) fn fused_pays(&self, bounds: [usize; 2], transposed: bool, _fused: bool) -> bool {
+        let cost = self.cost(bounds[0], bounds[1], transposed);
+        cost.factored < cost.spatial
+    }
+
     /// The narrow layer has `into` channels a group behind the projection and `out_of` before the expansion. A
     /// transposed convolution does its taps at the pixels of its input.
     fn cost(&self, into: usize, out_of: usize, transposed: bool) -> Cost {
@@ -122,19 +166,7 @@ pub(super) fn conv2d(
     if weight.transform_axes() != weight.shape() {
         return spatial();
     }
-    let out = |size: usize, axis: usize, k: usize| {
-        let room =
-            (size + 2 * shape.padding[axis]).saturating_sub(shape.dilation[axis] * (k - 1) + 1);
-        room / shape.stride[axis].max(1) + 1
-    };
-    let sizes = Sizes {
-        pixels_in: (n * h * w) as f64,
-        pixels_out: (n * out(h, 0, kh) * out(w, 1, kw)) as f64,
-        channels_in: channels as f64,
-        channels_out: o as f64,
-        taps: (kh * kw) as f64,
-        groups: shape.groups as f64,
-    };
+    let sizes = Sizes::of_conv([n, channels, h, w], [o, kh, kw], shape);
     let Some(f) = factors(weight, execution, |b| sizes.cost(b[1], b[0], false))? else {
         return spatial();
     };
@@ -170,15 +202,7 @@ pub(super) fn conv_transpose2d(
     if weight.transform_axes() != weight.shape() || shape.groups != 1 || channels != i {
         return spatial();
     }
-    let stride = (shape.stride[0] * shape.stride[1]) as f64;
-    let sizes = Sizes {
-        pixels_in: (n * h * w) as f64,
-        pixels_out: (n * h * w) as f64 * stride,
-        channels_in: i as f64,
-        channels_out: o as f64,
-        taps: (kh * kw) as f64,
-        groups: 1.0,
-    };
+    let sizes = Sizes::of_conv_transpose([n, channels, h, w], [o, kh, kw], shape);
     let Some(f) = factors(weight, execution, |b| sizes.cost(b[0], b[1], true))? else {
         return spatial();
     };
@@ -200,7 +224,7 @@ fn repeated(weight: &Tensor, groups: usize) -> Result<Tensor> {
 
 impl Factors {
     /// `K[p, q, a, b] = sum over r, s of core[p, q, r, s] Bh[r, a] Bw[s, b]`.
-    fn kernel(&self) -> Result<Tensor> {
+    pub(super) fn kernel(&self) -> Result<Tensor> {
         let (p, q, r, s) = self.core.dims4()?;
         let (kh, kw) = (self.bases[2].dim(1)?, self.bases[3].dim(1)?);
         self.core

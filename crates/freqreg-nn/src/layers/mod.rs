@@ -2,6 +2,7 @@
 
 mod conv;
 mod factored;
+mod fused;
 mod linear;
 mod norm;
 

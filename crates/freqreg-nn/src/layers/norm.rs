@@ -1,6 +1,7 @@
 //! Norms that store nothing: no weight, no bias, no running statistics.
 
-use crate::ops;
+use crate::map::Statistics;
+use crate::{FeatureMap, ops};
 use candle_core::{Result, Tensor};
 use candle_nn::Module;
 
@@ -12,6 +13,16 @@ const EPS: f64 = 1e-5;
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct BatchStatNorm;
 
+impl BatchStatNorm {
+    /// The norm of a feature map; see [`Module::forward`].
+    ///
+    /// # Errors
+    /// As of the norm of a tensor.
+    pub fn forward_map(&self, x: &FeatureMap) -> Result<FeatureMap> {
+        x.normalize(Statistics::Batch, EPS)
+    }
+}
+
 impl Module for BatchStatNorm {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         ops::normalize_batch(x, EPS)
@@ -21,6 +32,16 @@ impl Module for BatchStatNorm {
 /// Normalises each sample on its own over channels and positions.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct LayerNorm;
+
+impl LayerNorm {
+    /// The norm of a feature map; see [`Module::forward`].
+    ///
+    /// # Errors
+    /// As of the norm of a tensor.
+    pub fn forward_map(&self, x: &FeatureMap) -> Result<FeatureMap> {
+        x.normalize(Statistics::Groups(1), EPS)
+    }
+}
 
 impl Module for LayerNorm {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
@@ -35,6 +56,16 @@ pub struct GroupNorm {
     pub groups: usize,
 }
 
+impl GroupNorm {
+    /// The norm of a feature map; see [`Module::forward`].
+    ///
+    /// # Errors
+    /// As of the norm of a tensor.
+    pub fn forward_map(&self, x: &FeatureMap) -> Result<FeatureMap> {
+        x.normalize(Statistics::Groups(self.groups), EPS)
+    }
+}
+
 impl Module for GroupNorm {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         ops::normalize_groups(x, self.groups, EPS)
@@ -44,6 +75,16 @@ impl Module for GroupNorm {
 /// Normalises each channel of each sample on its own over its positions: [`BatchStatNorm`] for a batch of one.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct InstanceNorm;
+
+impl InstanceNorm {
+    /// The norm of a feature map; see [`Module::forward`].
+    ///
+    /// # Errors
+    /// As of the norm of a tensor.
+    pub fn forward_map(&self, x: &FeatureMap) -> Result<FeatureMap> {
+        x.normalize(Statistics::Groups(x.dims4()?.1), EPS)
+    }
+}
 
 impl Module for InstanceNorm {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {

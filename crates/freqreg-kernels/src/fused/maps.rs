@@ -1,0 +1,274 @@
+//! Narrow maps: a few channels at every pixel of a batch.
+
+use crate::error::{Error, Result, at_least_one, count, length};
+
+/// Sizes of a stack of maps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MapShape {
+    /// Channels.
+    pub channels: usize,
+    /// Images of the batch.
+    pub images: usize,
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+}
+
+impl MapShape {
+    /// Pixels of all images: elements of one channel.
+    #[must_use]
+    pub fn pixels(&self) -> usize {
+        self.images * self.height * self.width
+    }
+
+    /// The same if it is a possible one.
+    fn validated(self, border: [usize; 2]) -> Result<Self> {
+        at_least_one("channels", self.channels)?;
+        at_least_one("images", self.images)?;
+        at_least_one("height", self.height)?;
+        at_least_one("width", self.width)?;
+        let too_large = Error::Overflow { what: "maps" };
+        let [rows, columns] = border;
+        let padded = |size: usize, border: usize| border.checked_mul(2)?.checked_add(size);
+        let (Some(rows), Some(columns)) = (padded(self.height, rows), padded(self.width, columns))
+        else {
+            return Err(too_large);
+        };
+        count("maps", &[self.channels, self.images, rows, columns])?;
+        Ok(self)
+    }
+}
+
+/// A batch of images of a few channels, all images of a channel side by side: `[channels, images, height, width]`, each image within
+/// a border of zeros where a convolution is to follow.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Maps {
+    shape: MapShape,
+    border: [usize; 2],
+    /// With room behind the last element, which a tile of a convolution may read and forget.
+    data: Vec<f32>,
+}
+
+/// Widest tile, in pixels: four registers of 16 numbers.
+pub(super) const WIDEST: usize = 64;
+
+impl Maps {
+    /// All zeros, with `border` rows above and below and columns left and right of each image.
+    ///
+    /// # Errors
+    /// A size of zero, or more elements than can be counted.
+    pub fn zeros(shape: MapShape, border: [usize; 2]) -> Result<Self> {
+        shape.validated(border)?;
+        let mut maps = Self {
+            shape,
+            border,
+            data: Vec::new(),
+        };
+        let len = shape.channels * maps.plane() + maps.row() + WIDEST;
+        maps.data = vec![0.0; len];
+        Ok(maps)
+    }
+
+    /// From images `[images, channels, height, width]`.
+    ///
+    /// # Errors
+    /// An impossible shape, or a number of values that is not the shape's.
+    pub fn from_images(shape: MapShape, border: [usize; 2], images: &[f32]) -> Result<Self> {
+        let mut maps = Self::zeros(shape, border)?;
+        length("images", images, shape.channels * shape.pixels())?;
+        let (w, row) = (shape.width, maps.row());
+        for (i, image) in images.chunks_exact(shape.height * w).enumerate() {
+            let (n, c) = (i / shape.channels, i % shape.channels);
+            let start = maps.start(c, n);
+            for (y, from) in image.chunks_exact(w).enumerate() {
+                maps.data[start + y * row..][..w].copy_from_slice(from);
+            }
+        }
+        Ok(maps)
+    }
+
+    /// As images `[images, channels, height, width]`.
+    #[must_use]
+    pub fn to_images(&self) -> Vec<f32> {
+        let s = self.shape;
+        let mut out = Vec::with_capacity(s.channels * s.pixels());
+        for n in 0..s.images {
+            for c in 0..s.channels {
+                let start = self.start(c, n);
+                for y in 0..s.height {
+                    out.extend_from_slice(&self.data[start + y * self.row()..][..s.width]);
+                }
+            }
+        }
+        out
+    }
+
+    /// The same with rows of zeros below each image and columns of zeros right of it, and without a border.
+    ///
+    /// # Errors
+    /// More elements than can be counted.
+    pub fn extended(&self, rows: usize, columns: usize) -> Result<Self> {
+        let s = self.shape;
+        let add = |size: usize, more| {
+            let what = "maps";
+            size.checked_add(more).ok_or(Error::Overflow { what })
+        };
+        let shape = MapShape {
+            height: add(s.height, rows)?,
+            width: add(s.width, columns)?,
+            ..s
+        };
+        let mut out = Self::zeros(shape, [0, 0])?;
+        for c in 0..s.channels {
+            for n in 0..s.images {
+                for y in 0..s.height {
+                    let (from, to) = (
+                        self.start(c, n) + y * self.row(),
+                        out.start(c, n) + y * out.row(),
+                    );
+                    out.data[to..to + s.width].copy_from_slice(&self.data[from..][..s.width]);
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    /// The pixels that a pool's windows have at each of their places: one stack of maps for each place of the window, in row-major
+    /// order, so that the largest of a window is the largest over these stacks. No padding.
+    ///
+    /// # Errors
+    /// A window or stride of zero, or a window larger than the image.
+    pub fn phases(&self, kernel: [usize; 2], stride: [usize; 2]) -> Result<Vec<Self>> {
+        let s = self.shape;
+        for size in kernel.into_iter().chain(stride) {
+            at_least_one("window and stride of a pool", size)?;
+        }
+        for (what, got, limit) in [
+            ("height of a pool's window", kernel[0], s.height),
+            ("width of a pool's window", kernel[1], s.width),
+        ] {
+            if got > limit {
+                return Err(Error::TooLarge { what, limit, got });
+            }
+        }
+        let shape = MapShape {
+            height: (s.height - kernel[0]) / stride[0] + 1,
+            width: (s.width - kernel[1]) / stride[1] + 1,
+            ..s
+        };
+        let mut phases = Vec::new();
+        for place in 0..kernel[0] * kernel[1] {
+            let (a, b) = (place / kernel[1], place % kernel[1]);
+            let mut out = Self::zeros(shape, [0, 0])?;
+            for c in 0..s.channels {
+                for n in 0..s.images {
+                    for y in 0..shape.height {
+                        let from = self.start(c, n) + (y * stride[0] + a) * self.row() + b;
+                        let to = out.start(c, n) + y * shape.width;
+                        let from = &self.data[from..];
+                        for (x, v) in out.data[to..to + shape.width].iter_mut().enumerate() {
+                            *v = from[x * stride[1]];
+                        }
+                    }
+                }
+            }
+            phases.push(out);
+        }
+        Ok(phases)
+    }
+
+    /// The sizes.
+    #[must_use]
+    pub fn shape(&self) -> MapShape {
+        self.shape
+    }
+
+    /// Rows above and below, columns left and right of each image.
+    #[must_use]
+    pub fn border(&self) -> [usize; 2] {
+        self.border
+    }
+
+    /// Elements of a row with its border.
+    pub(super) fn row(&self) -> usize {
+        self.shape.width + 2 * self.border[1]
+    }
+
+    /// Elements of one channel with all borders.
+    pub(super) fn plane(&self) -> usize {
+        self.shape.images * self.image()
+    }
+
+    /// Elements of one image of one channel with its border.
+    pub(super) fn image(&self) -> usize {
+        (self.shape.height + 2 * self.border[0]) * self.row()
+    }
+
+    /// Where the first pixel of an image lies.
+    fn start(&self, channel: usize, image: usize) -> usize {
+        channel * self.plane() + image * self.image() + self.border[0] * self.row() + self.border[1]
+    }
+
+    pub(super) fn data(&self) -> &[f32] {
+        &self.data
+    }
+
+    pub(super) fn data_mut(&mut self) -> &mut [f32] {
+        &mut self.data
+    }
+
+    /// Where pixels lie within a channel: calls `f(offset in the channel, offset from the first pixel, how many)` for every run of
+    /// neighbours among `count` pixels from pixel `first` on, counted over rows and images.
+    #[inline(always)]
+    pub(super) fn runs(
+        layout: Layout,
+        first: usize,
+        count: usize,
+        mut f: impl FnMut(usize, usize, usize),
+    ) {
+        let mut done = 0;
+        while done < count {
+            let at = first + done;
+            let (line, x) = (at / layout.width, at % layout.width);
+            let (image, y) = (line / layout.height, line % layout.height);
+            let run = (layout.width - x).min(count - done);
+            f(
+                layout.first + image * layout.image + y * layout.row + x,
+                done,
+                run,
+            );
+            done += run;
+        }
+    }
+
+    pub(super) fn layout(&self) -> Layout {
+        // Without a border the pixels of all images are one row.
+        if self.border == [0, 0] {
+            return Layout {
+                first: 0,
+                image: 0,
+                row: 0,
+                height: 1,
+                width: self.shape.pixels(),
+            };
+        }
+        Layout {
+            first: self.start(0, 0),
+            image: self.image(),
+            row: self.row(),
+            height: self.shape.height,
+            width: self.shape.width,
+        }
+    }
+}
+
+/// How the pixels of a channel lie in memory.
+#[derive(Clone, Copy)]
+pub(super) struct Layout {
+    first: usize,
+    image: usize,
+    row: usize,
+    height: usize,
+    width: usize,
+}
