@@ -532,7 +532,9 @@ fn block_of<S: Simd, const V: usize>(
             best = sums;
         } else {
             for (best, &sum) in best.iter_mut().flatten().zip(sums.iter().flatten()) {
-                *best = simd.max_f32s(*best, sum);
+                // The maximum is `sum` where either is NaN; a NaN that is the best so far stays.
+                let number = simd.equal_f32s(*best, *best);
+                *best = simd.select_f32s(number, simd.max_f32s(*best, sum), *best);
             }
         }
     }

@@ -1,0 +1,297 @@
+//! Fused blocks against plain loops and the other kernels, over random shapes.
+
+mod naive;
+
+use freqreg_kernels::{Conv2d, MapShape, Maps, NarrowConv, Wide, moments};
+use naive::{distance, narrow, numbers};
+use proptest::prelude::*;
+use std::sync::Arc;
+
+fn some(len: usize, seed: u64) -> Vec<f32> {
+    narrow(&numbers(len, seed))
+}
+
+fn wider(values: &[f32]) -> Vec<f64> {
+    values.iter().copied().map(f64::from).collect()
+}
+
+/// Maps of random numbers, and these numbers as `[images, channels, height, width]`.
+fn maps(shape: MapShape, border: [usize; 2], seed: u64) -> (Maps, Vec<f64>) {
+    let values = some(shape.channels * shape.pixels(), seed);
+    let maps = Maps::from_images(shape, border, &values).unwrap();
+    (maps, wider(&values))
+}
+
+/// `[rows, inner]` times the channels of `[images, inner, pixels]`, plus a shift.
+fn product(weights: &[f64], shift: &[f64], x: &[f64], images: usize, inner: usize) -> Vec<f64> {
+    let (rows, pixels) = (weights.len() / inner, x.len() / images / inner);
+    let mut y = Vec::new();
+    for image in x.chunks_exact(inner * pixels) {
+        for r in 0..rows {
+            for p in 0..pixels {
+                let sum: f64 = (0..inner)
+                    .map(|i| weights[r * inner + i] * image[i * pixels + p])
+                    .sum();
+                y.push(sum + shift[r]);
+            }
+        }
+    }
+    y
+}
+
+fn relu(x: &mut [f64]) {
+    x.iter_mut().for_each(|v| *v = v.max(0.0));
+}
+
+/// The largest of each window, plainly.
+fn pool(x: &[f64], [h, w]: [usize; 2], kernel: [usize; 2], stride: [usize; 2]) -> Vec<f64> {
+    let out = |i: usize, size: usize| (size - kernel[i]) / stride[i] + 1;
+    let mut y = Vec::new();
+    for plane in x.chunks_exact(h * w) {
+        for r in 0..out(0, h) {
+            for c in 0..out(1, w) {
+                let mut best = f64::NEG_INFINITY;
+                for a in 0..kernel[0] {
+                    for b in 0..kernel[1] {
+                        best = best.max(plane[(r * stride[0] + a) * w + c * stride[1] + b]);
+                    }
+                }
+                y.push(best);
+            }
+        }
+    }
+    y
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    /// A residual block's end: relu(relu(E z + t) + F u), pooled, read in all three ways.
+    #[test]
+    fn channels_are_what_they_are_computed_to_be(
+        channels in 1usize..20, images in 1usize..4, height in 2usize..20, width in 2usize..40,
+        p in 1usize..6, q in 1usize..7, to in 1usize..9, pooled in any::<bool>(), border in 0usize..3,
+    ) {
+        let shape = MapShape { channels: p, images, height, width };
+        let (z, z_plain) = maps(shape, [0, 0], 1);
+        let (u, u_plain) = maps(MapShape { channels: q, ..shape }, [0, 0], 2);
+        let (e, f) = (some(channels * p, 3), some(channels * q, 4));
+        let (t, b) = (some(channels, 5), some(to * channels, 6));
+        let mut wide = Wide::new(channels, vec![Arc::new(z)], &e, &t, true).unwrap();
+        let branch = Wide::new(channels, vec![Arc::new(u)], &f, &[], false).unwrap();
+        prop_assert!(branch.is_linear() && !wide.is_linear());
+        wide = wide.and(&branch).unwrap().relu();
+        let mut want = product(&wider(&e), &wider(&t), &z_plain, images, p);
+        relu(&mut want);
+        let more = product(&wider(&f), &vec![0.0; channels], &u_plain, images, q);
+        want.iter_mut().zip(more).for_each(|(a, b)| *a += b);
+        relu(&mut want);
+        let mut size = [height, width];
+        if pooled {
+            let (kernel, stride) = ([2, 2], [2, 1]);
+            wide = wide.max_pool(kernel, stride).unwrap();
+            want = pool(&want, size, kernel, stride);
+            size = [(height - 2) / 2 + 1, width - 1];
+        }
+        prop_assert!(distance(&wide.images(), &want) < 1e-5);
+        let pixels = size[0] * size[1];
+        let means: Vec<f64> = want.chunks_exact(pixels).map(|c| c.iter().sum::<f64>() / pixels as f64).collect();
+        prop_assert!(distance(&wide.means(), &means) < 1e-5);
+        let out = MapShape { channels: to, images, height: size[0], width: size[1] };
+        let mut projected = Maps::zeros(out, [border, border]).unwrap();
+        let want = product(&wider(&b), &vec![0.0; to], &want, images, channels);
+        wide.project(&b, &mut projected, false).unwrap();
+        prop_assert!(distance(&projected.to_images(), &want) < 1e-5);
+        // Added a second time, and the border still zero: the maps equal those made from the numbers.
+        wide.project(&b, &mut projected, true).unwrap();
+        let twice: Vec<f64> = want.iter().map(|v| 2.0 * v).collect();
+        prop_assert!(distance(&projected.to_images(), &twice) < 1e-5);
+        prop_assert_eq!(&Maps::from_images(out, [border, border], &projected.to_images()).unwrap(), &projected);
+    }
+
+    #[test]
+    fn narrow_convolution(
+        channels_in in 1usize..6, channels_out in 1usize..10, images in 1usize..4, height in 1usize..20, width in 1usize..70,
+        kernel in prop::array::uniform2(1usize..5), dilation in prop::array::uniform2(1usize..3), padding in prop::array::uniform2(0usize..4),
+    ) {
+        let conv = Conv2d {
+            batch: images, channels_in, height, width, channels_out, kernel, dilation, padding, ..Conv2d::default()
+        };
+        prop_assume!(conv.validated().is_ok());
+        let (x, plain) = maps(MapShape { channels: channels_in, images, height, width }, padding, 1);
+        let weights = some(conv.weight_len(), 2);
+        let got = NarrowConv::new([channels_out, channels_in], kernel, dilation, &weights).unwrap().forward(&x).unwrap();
+        let mut want = vec![0.0; conv.output_len()];
+        conv.forward(&plain, &wider(&weights), None, &mut want).unwrap();
+        prop_assert_eq!([got.shape().height, got.shape().width], conv.output_size());
+        prop_assert!(distance(&got.to_images(), &want) < 1e-5);
+    }
+
+    /// Mean and variance of the expanded channels, of each image and of all.
+    #[test]
+    fn moments_of_expanded_channels(
+        p in 1usize..6, channels in 1usize..8, images in 1usize..4, height in 1usize..60, width in 1usize..80, offset in -50f32..50.0,
+    ) {
+        let shape = MapShape { channels: p, images, height, width };
+        let values: Vec<f32> = some(p * shape.pixels(), 1).iter().map(|v| v + offset).collect();
+        let z = Maps::from_images(shape, [0, 0], &values).unwrap();
+        let e = some(channels * p, 2);
+        let wide = product(&wider(&e), &vec![0.0; channels], &wider(&values), images, p);
+        let pixels = height * width;
+        let found = moments(&z).unwrap();
+        let per_image = wide.chunks_exact(pixels).map(|c| c.to_vec());
+        let pooled = (0..channels).map(|c| {
+            (0..images).flat_map(|i| wide[(i * channels + c) * pixels..][..pixels].to_vec()).collect::<Vec<f64>>()
+        });
+        for (set, found) in per_image.zip(found.expanded(&e)).chain(pooled.zip(found.pooled().expanded(&e))) {
+            let mean = set.iter().sum::<f64>() / set.len() as f64;
+            let variance = set.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / set.len() as f64;
+            let size = 1.0 + f64::from(offset.abs());
+            prop_assert!((found.0 - mean).abs() < 1e-5 * size, "{:?} for {mean}", found);
+            prop_assert!((found.1 - variance).abs() < 1e-5 * size, "{:?} for {variance}", found);
+        }
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let shape = MapShape {
+        channels: 4,
+        images: 2,
+        height: 70,
+        width: 131,
+    };
+    let (z, _) = maps(shape, [0, 0], 1);
+    let z = Arc::new(z);
+    let wide = Wide::new(
+        37,
+        vec![z.clone()],
+        &some(2 * 37 * 4, 2),
+        &some(2 * 37, 3),
+        true,
+    )
+    .unwrap();
+    let conv = NarrowConv::new([5, 4], [3, 3], [1, 1], &some(180, 4)).unwrap();
+    let run = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
+        pool.install(|| {
+            let mut u = Maps::zeros(shape, [1, 1]).unwrap();
+            wide.project(&some(4 * 37, 5), &mut u, false).unwrap();
+            let next = conv.forward(&u).unwrap();
+            (moments(&next).unwrap(), next, wide.images(), wide.means())
+        })
+    };
+    let one = run(1);
+    assert!(one == run(2) && one == run(3));
+}
+
+#[test]
+fn what_does_not_fit_is_refused() {
+    let shape = MapShape {
+        channels: 2,
+        images: 3,
+        height: 4,
+        width: 5,
+    };
+    let zeros = |shape| Maps::zeros(shape, [0, 0]);
+    for bad in [
+        MapShape {
+            channels: 0,
+            ..shape
+        },
+        MapShape { images: 0, ..shape },
+        MapShape { height: 0, ..shape },
+        MapShape {
+            width: usize::MAX,
+            ..shape
+        },
+    ] {
+        assert!(zeros(bad).is_err(), "{bad:?}");
+    }
+    assert!(Maps::zeros(shape, [usize::MAX, 0]).is_err());
+    assert!(Maps::from_images(shape, [0, 0], &[0.0; 119]).is_err());
+    let z = Arc::new(zeros(shape).unwrap());
+    for kernel in [[5, 1], [1, 6], [0, 1]] {
+        assert!(z.phases(kernel, [1, 1]).is_err(), "{kernel:?}");
+    }
+    assert!(z.phases([1, 1], [0, 1]).is_err());
+    let wide = |expand: usize, shift: usize| {
+        Wide::new(
+            4,
+            vec![z.clone()],
+            &vec![0.0; expand],
+            &vec![0.0; shift],
+            false,
+        )
+    };
+    for (expand, shift) in [(7, 0), (16, 0), (8, 3), (8, 12), (24, 4)] {
+        assert!(wide(expand, shift).is_err(), "{expand}, {shift}");
+    }
+    let good = wide(24, 12).unwrap();
+    assert!(Wide::new(4, Vec::new(), &[], &[], false).is_err());
+    let bordered = Arc::new(Maps::zeros(shape, [1, 0]).unwrap());
+    assert!(Wide::new(4, vec![bordered.clone()], &[0.0; 8], &[], false).is_err());
+    assert!(moments(&bordered).is_err());
+    let other = Arc::new(zeros(MapShape { height: 5, ..shape }).unwrap());
+    assert!(
+        good.clone()
+            .plus(vec![other.clone()], &[0.0; 8], &[], false)
+            .is_err()
+    );
+    assert!(
+        good.clone()
+            .and(&Wide::new(4, vec![other], &[0.0; 8], &[], false).unwrap())
+            .is_err()
+    );
+    // Shifts are not zero where zeros are added; and one pool does not follow another.
+    assert!(good.extended(1, 1).is_err());
+    assert!(
+        good.max_pool([2, 2], [2, 2])
+            .unwrap()
+            .max_pool([2, 2], [2, 2])
+            .is_err()
+    );
+    let mut out = zeros(shape).unwrap();
+    assert!(good.project(&[0.0; 7], &mut out, false).is_err());
+    assert!(
+        good.project(
+            &[0.0; 8],
+            &mut zeros(MapShape { width: 4, ..shape }).unwrap(),
+            false
+        )
+        .is_err()
+    );
+    assert!(NarrowConv::new([1, 2], [3, 3], [1, 1], &[0.0; 17]).is_err());
+    assert!(NarrowConv::new([1, 2], [3, 3], [0, 1], &[0.0; 18]).is_err());
+    let conv = NarrowConv::new([1, 2], [5, 3], [1, 1], &[0.0; 30]).unwrap();
+    assert!(conv.forward(&z).is_err());
+    assert!(
+        conv.forward(
+            &zeros(MapShape {
+                channels: 1,
+                ..shape
+            })
+            .unwrap()
+        )
+        .is_err()
+    );
+    let far = NarrowConv::new([1, 2], [2, 2], [usize::MAX, 1], &[0.0; 8]).unwrap();
+    assert!(far.forward(&z).is_err());
+}
+
+#[test]
+fn nan_is_not_hidden() {
+    let shape = MapShape {
+        channels: 1,
+        images: 1,
+        height: 2,
+        width: 2,
+    };
+    let z = Maps::from_images(shape, [0, 0], &[1.0, f32::NAN, 2.0, 3.0]).unwrap();
+    let wide = Wide::new(1, vec![Arc::new(z)], &[1.0], &[], true).unwrap();
+    assert!(wide.images()[1].is_nan());
+    assert!(wide.max_pool([2, 2], [1, 1]).unwrap().images()[0].is_nan());
+}
