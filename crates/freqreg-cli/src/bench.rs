@@ -1,4 +1,4 @@
-//! `freqreg bench`: how long a synthesis and a training step take, one JSON object a line for each figure.
+//! `freqreg bench`: how long a synthesis, a training step and a network's answer take, one JSON object a line for each figure.
 
 use crate::Failure;
 use candle_core::{Device, Tensor};
@@ -6,8 +6,8 @@ use clap::ValueEnum;
 use clap::builder::RangedU64ValueParser;
 use freqreg_dct::{KeepOrder, Plan};
 use freqreg_models::{Architecture, Budgets, LayerKeep, Lenet5Config};
-use freqreg_nn::{Init, ops};
-use freqreg_train::experiment::Optimiser as Settings;
+use freqreg_nn::{Init, no_grad, ops};
+use freqreg_train::experiment::{Experiment, Optimiser as Settings};
 use freqreg_train::network::Network;
 use freqreg_train::optimiser::Optimiser;
 use serde_json::json;
@@ -20,7 +20,7 @@ pub(crate) struct Args {
     /// Threads [default: all cores]
     #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     threads: Option<usize>,
-    /// Repeats, of which the median counts; four times as many are made, for each takes only milliseconds
+    /// Repeats, of which the median counts; four times as many are made where each takes only milliseconds
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = RangedU64ValueParser::<usize>::new().range(1..=10_000))]
     repeat: usize,
 }
@@ -31,6 +31,12 @@ enum Work {
     Synth,
     /// A training step of LeNet5 (20, 50, 500, 10), batch 128, dense and regularised
     Lenet,
+    /// The answer of a UNet with 33 kept in each layer (the released one's shape) to one picture of 640 x 959
+    Unet,
+    /// A training step of ResNet18 with 2,688 kept (`resnet18-v3`), batch 128
+    Resnet18,
+    /// The answers of ResNet18 (`resnet18-v3`) and VGG16 (`vgg16-v3`) to 1 and to 64 pictures of 32 x 32
+    Infer,
     /// Everything
     All,
 }
@@ -41,12 +47,28 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             .num_threads(threads)
             .build_global()?;
     }
-    let repeat = 4 * args.repeat;
-    if args.work != Work::Lenet {
-        synthesis(repeat)?;
+    let asked = |work| args.work == work || args.work == Work::All;
+    let often = 4 * args.repeat;
+    if asked(Work::Synth) {
+        synthesis(often)?;
     }
-    if args.work != Work::Synth {
-        lenet(repeat)?;
+    if asked(Work::Lenet) {
+        lenet(often)?;
+    }
+    if asked(Work::Unet) {
+        let what = "unet_fr 640x959 forward";
+        answer(what, "unet", [1, 3, 640, 959], args.repeat)?;
+    }
+    if asked(Work::Resnet18) {
+        resnet18(args.repeat.div_ceil(2).max(2))?;
+    }
+    if asked(Work::Infer) {
+        for (name, network) in [("resnet18-v3", "resnet18"), ("vgg16-v3", "vgg16")] {
+            for batch in [1, 64] {
+                let what = format!("{network} forward, batch {batch}");
+                answer(&what, name, [batch, 3, 32, 32], often)?;
+            }
+        }
     }
     Ok(())
 }
@@ -108,13 +130,38 @@ fn lenet(repeat: usize) -> Result<(), Failure> {
     let dense = Network::dense(&architecture, 1, &device)?;
     let regularised =
         |budgets| Network::regularised(&architecture, budgets, Init::Paper, 1, &device);
-    step("dense", &dense, repeat)?;
-    step("regularised", &regularised(&full)?, repeat)?;
-    step(
-        "regularised, linear layers cut too",
-        &regularised(&cut)?,
-        repeat,
-    )
+    let input = [BATCH, 1, 28, 28];
+    for (kind, network) in [
+        ("dense", dense),
+        ("regularised", regularised(&full)?),
+        ("regularised, linear layers cut too", regularised(&cut)?),
+    ] {
+        let what = format!("lenet5 training step, batch {BATCH}, {kind}");
+        step(&what, &network, input, repeat)?;
+    }
+    Ok(())
+}
+
+/// The regularised network of an experiment, as it starts.
+fn regularised(experiment: &str) -> Result<Network, Failure> {
+    let e = Experiment::find(experiment)?.regularised;
+    let network = Network::regularised(&e.model, &e.budgets, e.init.into(), 1, &Device::Cpu)?;
+    Ok(network)
+}
+
+fn resnet18(repeat: usize) -> Result<(), Failure> {
+    let network = regularised("resnet18-v3")?;
+    let what = format!("resnet18 training step, batch {BATCH}, regularised");
+    step(&what, &network, [BATCH, 3, 32, 32], repeat)
+}
+
+/// Forward on pictures of noise, without gradients.
+fn answer(what: &str, experiment: &str, input: [usize; 4], repeat: usize) -> Result<(), Failure> {
+    let network = regularised(experiment)?;
+    let images = Tensor::randn(0f32, 1.0, &input, &Device::Cpu)?;
+    time(what, repeat, || {
+        Ok(no_grad(|| network.model.forward(&images))?)
+    })
 }
 
 /// The counts of `conv1`, `conv2`, `fc1` and `fc2`.
@@ -128,8 +175,8 @@ fn budgets(counts: [usize; 4]) -> Budgets {
 }
 
 /// Forward, backward and Adam on one batch of noise.
-fn step(kind: &str, network: &Network, repeat: usize) -> Result<(), Failure> {
-    let images = Tensor::randn(0f32, 1.0, (BATCH, 1, 28, 28), &Device::Cpu)?;
+fn step(what: &str, network: &Network, input: [usize; 4], repeat: usize) -> Result<(), Failure> {
+    let images = Tensor::randn(0f32, 1.0, &input, &Device::Cpu)?;
     let labels: Vec<u32> = (0..BATCH as u32).map(|i| i % 10).collect();
     let adam = Settings::Adam {
         beta1: 0.9,
@@ -137,8 +184,7 @@ fn step(kind: &str, network: &Network, repeat: usize) -> Result<(), Failure> {
         decay: 0.0,
     };
     let mut optimiser = Optimiser::new(adam, network.parameters.clone());
-    let what = format!("lenet5 training step, batch {BATCH}, {kind}");
-    time(&what, repeat, || {
+    time(what, repeat, || {
         let logits = network.model.forward(&images)?;
         let loss = ops::cross_entropy(&logits, &labels, 0.0)?;
         Ok(optimiser.step(&loss.backward()?, 1e-3)?)
@@ -160,5 +206,9 @@ mod tests {
     #[test]
     fn every_step_that_is_timed_can_be_made() {
         lenet(1).map_err(|f| f.message).expect("it runs");
+        let small = [1, 3, 32, 32];
+        answer("", "unet", small, 1)
+            .map_err(|f| f.message)
+            .expect("it runs");
     }
 }

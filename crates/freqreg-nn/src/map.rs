@@ -1,7 +1,7 @@
 //! What flows between the layers of a network: a tensor, or channels that are computed where they are read.
 
 use crate::ops;
-use candle_core::{DType, Device, Result, Tensor, bail};
+use candle_core::{DType, Device, Result, Storage, Tensor, bail};
 use freqreg_kernels::{MapShape, Maps, Wide, moments};
 use std::sync::Arc;
 
@@ -273,8 +273,13 @@ impl FeatureMap {
             height,
             width,
         };
-        let values = x.flatten_all()?.to_vec1::<f32>()?;
-        Maps::from_images(shape, border, &values).map_err(wrap)
+        let x = x.contiguous()?;
+        let (storage, layout) = x.storage_and_layout();
+        let (Storage::Cpu(storage), Some((from, to))) = (&*storage, layout.contiguous_offsets())
+        else {
+            bail!("fused layers run on the CPU");
+        };
+        Maps::from_images(shape, border, &storage.as_slice::<f32>()?[from..to]).map_err(wrap)
     }
 }
 

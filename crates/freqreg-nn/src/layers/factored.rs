@@ -124,11 +124,20 @@ impl Sizes {
         }
     }
 
-    /// Whether a layer that runs fused takes less than the ordinary one with its weight at hand. In front of it stands a fused layer, or
-    /// a tensor.
-    pub(super) fn fused_pays(&self, bounds: [usize; 2], transposed: bool, _fused: bool) -> bool {
+    /// Whether a layer that runs fused takes less than the ordinary one with its weight at hand, which writes its wide output for
+    /// the norm and the activation behind it to read, and needs its wide input in memory (`fused_input`: it is not there yet).
+    pub(super) fn fused_pays(
+        &self,
+        bounds: [usize; 2],
+        transposed: bool,
+        fused_input: bool,
+    ) -> bool {
         let cost = self.cost(bounds[0], bounds[1], transposed);
-        cost.factored < cost.spatial
+        let input = match fused_input {
+            true => self.pixels_in * self.channels_in,
+            false => 0.0,
+        };
+        cost.factored < cost.spatial + MOVE * (input + self.pixels_out * self.channels_out)
     }
 
     /// The narrow layer has `into` channels a group behind the projection and `out_of` before the expansion. A

@@ -112,7 +112,22 @@ pub(super) fn conv2d(
         let sizes = Sizes::of_conv([n, channels, h, w], [o, kh, kw], shape);
         Some((sizes, [bounds[1], bounds[0]], false))
     };
-    if channels != i || !fuses(x, weight, shape, execution, sizes) {
+    if channels != i {
+        return Ok(None);
+    }
+    if let Some(groups) = x.groups()
+        && shape == Conv2dShape::default()
+        && (kh, kw, bias.is_some()) == (1, 1, false)
+        && weight.factor_bounds().is_none_or(|bounds| o <= bounds[1])
+        && matches!(execution, Execution::Fused | Execution::Auto)
+    {
+        // So few channels leave the layer that it projects right to them.
+        let weight = values(&weight.weight()?)?;
+        return Ok(Some(
+            to_tensor(&project(groups, &weight, o, [0, 0])?)?.into(),
+        ));
+    }
+    if !fuses(x, weight, shape, execution, sizes) {
         return Ok(None);
     }
     let Some(f) = weight.factors()? else {
@@ -123,19 +138,6 @@ pub(super) fn conv2d(
         Some(bias) => values(&bias.plain_value())?,
         None => Vec::new(),
     };
-    let plain = Conv2dShape::default();
-    if let Some(groups) = x.groups()
-        && shape == plain
-        && (kh, kw) == (1, 1)
-        && o <= q
-        && bias.is_empty()
-    {
-        // So few channels leave the layer that it projects right to them.
-        let weight = values(&weight.weight()?)?;
-        return Ok(Some(
-            to_tensor(&project(groups, &weight, o, [0, 0])?)?.into(),
-        ));
-    }
     let expand = values(&f.bases[0].t()?.contiguous()?)?;
     let kernel = f.kernel()?;
     let narrow_stride = shape.stride == [1, 1];
