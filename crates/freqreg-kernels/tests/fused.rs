@@ -130,23 +130,23 @@ proptest! {
     /// Mean and variance of the expanded channels, of each image and of all.
     #[test]
     fn moments_of_expanded_channels(
-        p in 1usize..6, channels in 1usize..8, images in 1usize..4, height in 1usize..60, width in 1usize..80, offset in -50f32..50.0,
+        p in 1usize..6, groups in 1usize..5, per in 1usize..4, images in 1usize..4, height in 1usize..60, width in 1usize..80, offset in -50f32..50.0,
     ) {
         let shape = MapShape { channels: p, images, height, width };
         let values: Vec<f32> = some(p * shape.pixels(), 1).iter().map(|v| v + offset).collect();
         let z = Maps::from_images(shape, [0, 0], &values).unwrap();
-        let e = some(channels * p, 2);
-        let wide = product(&wider(&e), &vec![0.0; channels], &wider(&values), images, p);
-        let pixels = height * width;
+        let e = some(groups * per * p, 2);
+        let wide = product(&wider(&e), &vec![0.0; groups * per], &wider(&values), images, p);
+        let group = per * height * width;
         let found = moments(&z).unwrap();
-        let per_image = wide.chunks_exact(pixels).map(|c| c.to_vec());
-        let pooled = (0..channels).map(|c| {
-            (0..images).flat_map(|i| wide[(i * channels + c) * pixels..][..pixels].to_vec()).collect::<Vec<f64>>()
+        let per_image = wide.chunks_exact(group).map(|c| c.to_vec());
+        let pooled = (0..groups).map(|g| {
+            (0..images).flat_map(|i| wide[(i * groups + g) * group..][..group].to_vec()).collect::<Vec<f64>>()
         });
-        for (set, found) in per_image.zip(found.expanded(&e)).chain(pooled.zip(found.pooled().expanded(&e))) {
+        for (set, found) in per_image.zip(found.expanded(&e, per)).chain(pooled.zip(found.pooled().expanded(&e, per))) {
             let mean = set.iter().sum::<f64>() / set.len() as f64;
             let variance = set.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / set.len() as f64;
-            let size = 1.0 + f64::from(offset.abs());
+            let size = 1.0 + f64::from(offset.abs()) + variance;
             prop_assert!((found.0 - mean).abs() < 1e-5 * size, "{:?} for {mean}", found);
             prop_assert!((found.1 - variance).abs() < 1e-5 * size, "{:?} for {variance}", found);
         }

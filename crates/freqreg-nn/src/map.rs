@@ -305,17 +305,8 @@ fn normalized(
         // Refused with a sentence by the operation on tensors.
         Statistics::Groups(_) => return Ok(None),
     };
-    let wide = moments.expanded(expand);
     let (mut factors, mut shift) = (Vec::new(), Vec::new());
-    for (i, group) in wide.chunks_exact(per).enumerate() {
-        let count = per as f64;
-        let mean = group.iter().map(|(mean, _)| mean).sum::<f64>() / count;
-        // Within the channels and between them.
-        let variance = group
-            .iter()
-            .map(|(m, v)| v + (m - mean).powi(2))
-            .sum::<f64>()
-            / count;
+    for (i, (mean, variance)) in moments.expanded(expand, per).into_iter().enumerate() {
         let scale = 1.0 / (variance + eps).sqrt();
         let first = i * per % channels;
         for row in expand[first * narrow..(first + per) * narrow].chunks_exact(narrow) {

@@ -2,7 +2,7 @@
 
 use super::figure::{Figure, figures, median};
 use super::process::measure;
-use crate::{Failure, Outcome, cargo};
+use crate::{Failure, Outcome, cargo, failure};
 use lexopt::prelude::*;
 use serde_json::{Value, json};
 use std::ffi::OsString;
@@ -13,10 +13,12 @@ const HELP: &str = "\
 Usage: cargo xtask bench peer --python PY --peer PATH [OPTION...]
 
 Runs `freqreg bench WORK` and `PY PATH WORK` in turns and prints how the times compare. Both are called with
-`--threads T --repeat N` and print one JSON object a line for each figure: `what`, `median_s` in seconds.
+`--threads T --repeat N` and print one JSON object a line for each figure: `what`, `median_s` in seconds. For `infer`, dense networks
+as they answer, the program in Python is our own and needs nothing but torch.
 
   --python PY     the Python to run it with, with the packages that it imports
   --peer PATH     the program
+  --work WORK     synth, lenet, unet, resnet18 or infer; may be given several times (all of them)
   --repeat N      repeats within a program, of which it takes the median (5)
   --rounds R      turns, over which the median is taken again (3)
   --threads T     threads of either program (as many as there are cores)
@@ -27,42 +29,94 @@ A peak is the most memory the process held that printed the figure, the program'
 ";
 
 /// The works either program is asked for.
-const WORKS: [&str; 2] = ["synth", "lenet"];
+const WORKS: [&str; 5] = ["synth", "lenet", "unet", "resnet18", "infer"];
+
+/// Dense networks in PyTorch as they answer.
+const DENSE: &str = include_str!("torch_dense.py");
 
 /// Two figures that are compared.
 struct Pair {
+    work: &'static str,
     what: &'static str,
     ours: &'static str,
     peer: &'static str,
 }
 
-const PAIRS: [Pair; 4] = [
+const fn pair(
+    work: &'static str,
+    what: &'static str,
+    ours: &'static str,
+    peer: &'static str,
+) -> Pair {
     Pair {
-        what: "synthesis 1024x1024x3x3, 33 kept",
-        ours: "synthesis 1024x1024x3x3, 33 kept",
-        peer: "synthesis 1024x1024x3x3, 33 kept",
-    },
-    Pair {
-        what: "lenet5 training step, batch 128, dense",
-        ours: "lenet5 training step, batch 128, dense",
-        peer: "lenet5 training step, batch 128, dense",
-    },
-    Pair {
-        what: "lenet5 training step, batch 128, regularised",
-        ours: "lenet5 training step, batch 128, regularised",
-        peer: "lenet5 training step, batch 128, regularised (frereg)",
-    },
+        work,
+        what,
+        ours,
+        peer,
+    }
+}
+
+const SYNTH: &str = "synthesis 1024x1024x3x3, 33 kept";
+const LENET: &str = "lenet5 training step, batch 128, dense";
+const LENET_CUT: &str = "lenet5 training step, batch 128, regularised, linear layers cut too";
+const UNET: &str = "unet_fr 640x959 forward";
+const RESNET: &str = "resnet18 training step, batch 128, regularised";
+
+const PAIRS: [Pair; 11] = [
+    pair("synth", SYNTH, SYNTH, SYNTH),
+    pair("lenet", LENET, LENET, LENET),
+    pair(
+        "lenet",
+        "lenet5 training step, batch 128, regularised",
+        "lenet5 training step, batch 128, regularised",
+        "lenet5 training step, batch 128, regularised (frereg)",
+    ),
     // The peer's linear layers keep every coefficient whatever the budget: this is the step we take instead.
-    Pair {
-        what: "lenet5 training step, batch 128, regularised, linear layers cut too",
-        ours: "lenet5 training step, batch 128, regularised, linear layers cut too",
-        peer: "lenet5 training step, batch 128, regularised (frereg)",
-    },
+    pair(
+        "lenet",
+        LENET_CUT,
+        LENET_CUT,
+        "lenet5 training step, batch 128, regularised (frereg)",
+    ),
+    pair("unet", "released unet, answer to 640x959", UNET, UNET),
+    pair(
+        "resnet18",
+        "resnet18-v3 training step, batch 128, beside frereg",
+        RESNET,
+        "resnet18 training step, batch 128, regularised (frereg)",
+    ),
+    pair(
+        "resnet18",
+        "resnet18-v3 training step, batch 128, beside dense",
+        RESNET,
+        "resnet18 training step, batch 128, dense",
+    ),
+    answer(
+        "resnet18-v3 answer to 1, beside dense",
+        "resnet18 forward, batch 1",
+    ),
+    answer(
+        "resnet18-v3 answer to 64, beside dense",
+        "resnet18 forward, batch 64",
+    ),
+    answer(
+        "vgg16-v3 answer to 1, beside dense",
+        "vgg16 forward, batch 1",
+    ),
+    answer(
+        "vgg16-v3 answer to 64, beside dense",
+        "vgg16 forward, batch 64",
+    ),
 ];
+
+const fn answer(what: &'static str, figure: &'static str) -> Pair {
+    pair("infer", what, figure, figure)
+}
 
 struct Options {
     python: OsString,
     peer: PathBuf,
+    works: Vec<&'static str>,
     repeat: usize,
     rounds: usize,
     threads: usize,
@@ -77,15 +131,16 @@ pub(super) fn run(arguments: Vec<OsString>) -> Outcome {
     let freqreg = cargo::build_freqreg(None)?;
     let ours = |work: &str| program(Command::new(&freqreg).arg("bench"), work, &options);
     let peer = |work: &str| {
-        program(
-            Command::new(&options.python).arg(&options.peer),
-            work,
-            &options,
-        )
+        let mut python = Command::new(&options.python);
+        match work {
+            "infer" => python.args(["-c", DENSE]),
+            _ => python.arg(&options.peer),
+        };
+        program(&mut python, work, &options)
     };
     let (mut our_figures, mut peer_figures) = (Vec::new(), Vec::new());
     for round in 0..options.rounds {
-        for work in WORKS {
+        for &work in &options.works {
             eprintln!("round {} of {}: {work}", round + 1, options.rounds);
             // Who goes first changes, so that neither always finds the machine as the other left it.
             if round % 2 == 0 {
@@ -99,6 +154,7 @@ pub(super) fn run(arguments: Vec<OsString>) -> Outcome {
     }
     let rows = PAIRS
         .iter()
+        .filter(|pair| options.works.contains(&pair.work))
         .map(|pair| compare(pair, &our_figures, &peer_figures))
         .collect::<Outcome<Vec<_>>>()?;
     if options.json {
@@ -113,11 +169,22 @@ fn parse(arguments: Vec<OsString>) -> Outcome<Option<Options>> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let (mut python, mut peer, mut json) = (None, None, false);
     let (mut repeat, mut rounds, mut threads) = (5, 3, cores);
+    let mut works = Vec::new();
     let mut parser = lexopt::Parser::from_args(arguments);
     while let Some(argument) = parser.next()? {
         match argument {
             Long("python") => python = Some(parser.value()?),
             Long("peer") => peer = Some(PathBuf::from(parser.value()?)),
+            Long("work") => {
+                let work = parser.value()?.to_string_lossy().into_owned();
+                works.push(WORKS.into_iter().find(|w| *w == work).ok_or_else(|| {
+                    Failure::Usage(format!(
+                        "`--work {work}` is none of {}{}",
+                        WORKS.join(", "),
+                        failure::nearest(&work, &WORKS)
+                    ))
+                })?);
+            }
             Long("repeat") => repeat = parser.value()?.parse()?,
             Long("rounds") => rounds = parser.value()?.parse()?,
             Long("threads") => threads = parser.value()?.parse()?,
@@ -135,6 +202,11 @@ fn parse(arguments: Vec<OsString>) -> Outcome<Option<Options>> {
         python: python.ok_or_else(|| missing("--python PY", "the Python to run the peer with"))?,
         peer: peer
             .ok_or_else(|| missing("--peer PATH", "the program in Python to compare with"))?,
+        works: if works.is_empty() {
+            WORKS.to_vec()
+        } else {
+            works
+        },
         repeat,
         rounds,
         threads,
@@ -257,6 +329,7 @@ mod tests {
     use super::*;
 
     const PAIR: Pair = Pair {
+        work: "",
         what: "w",
         ours: "o",
         peer: "p",
@@ -322,6 +395,7 @@ mod tests {
             refused(&["--python", "py", "--peer", "Cargo.toml", "--rounds", "0"])
                 .contains("--rounds")
         );
+        assert!(refused(&["--work", "renset18"]).contains("resnet18"));
         assert!(refused(&["--repeat", "many"]).contains("many"));
         assert!(refused(&["--quick"]).contains("--quick"));
     }

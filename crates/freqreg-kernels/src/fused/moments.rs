@@ -135,27 +135,53 @@ impl Moments {
         }
     }
 
-    /// Mean and variance of each of the channels that `expand` (`[wide, channels]`) makes, for each set: `[sets, wide]` of
-    /// `(mean, variance)`.
+    /// Mean and variance of each group of `per` neighbouring channels of those that `expand` (`[wide, channels]`) makes:
+    /// `[sets, wide / per]` of `(mean, variance)`. With 1 for `per`, of each channel.
     ///
     /// # Panics
-    /// If `expand` is no whole number of rows.
+    /// If `expand` is no whole number of groups.
     #[must_use]
-    pub fn expanded(&self, expand: &[f32]) -> Vec<(f64, f64)> {
+    pub fn expanded(&self, expand: &[f32], per: usize) -> Vec<(f64, f64)> {
         let c = self.channels;
-        assert!(expand.len().is_multiple_of(c), "rows of {c} factors");
-        let mut out = Vec::with_capacity(self.means.len() / c * (expand.len() / c));
-        for (means, covariance) in self
+        assert!(
+            per > 0 && expand.len().is_multiple_of(c * per),
+            "groups of {per} rows of {c} factors"
+        );
+        // A channel is e z, with mean e m and variance e C e. Over a group of channels, with the mean row E[e]: the mean is E[e] m, and
+        // the variance tr(E[e e'] C), that within the channels, plus m' (E[e e'] - E[e] E[e]') m, that between their means.
+        let groups: Vec<_> = expand
+            .chunks_exact(c * per)
+            .map(|rows| {
+                let (mut mean, mut products) = (vec![0.0; c], vec![0.0; c * c]);
+                for row in rows.chunks_exact(c) {
+                    for (i, &a) in row.iter().enumerate() {
+                        let a = f64::from(a) / per as f64;
+                        mean[i] += a;
+                        for (j, &b) in row.iter().enumerate() {
+                            products[i * c + j] += a * f64::from(b);
+                        }
+                    }
+                }
+                (mean, products)
+            })
+            .collect();
+        let sets = self
             .means
             .chunks_exact(c)
-            .zip(self.covariances.chunks_exact(c * c))
-        {
-            for row in expand.chunks_exact(c) {
-                let (mut mean, mut variance) = (0.0, 0.0);
-                for (i, &a) in row.iter().enumerate() {
-                    mean += f64::from(a) * means[i];
-                    for (j, &b) in row.iter().enumerate() {
-                        variance += f64::from(a) * f64::from(b) * covariance[i * c + j];
+            .zip(self.covariances.chunks_exact(c * c));
+        let mut out = Vec::with_capacity(self.means.len() / c * groups.len());
+        for (means, covariance) in sets {
+            for (row, products) in &groups {
+                let mean: f64 = row.iter().zip(means).map(|(e, m)| e * m).sum();
+                let mut variance = 0.0;
+                for i in 0..c {
+                    for j in 0..c {
+                        let product = products[i * c + j];
+                        let between = match per {
+                            1 => 0.0,
+                            _ => (product - row[i] * row[j]) * means[i] * means[j],
+                        };
+                        variance += product * covariance[i * c + j] + between;
                     }
                 }
                 out.push((mean, variance.max(0.0)));
