@@ -14,6 +14,10 @@ mod readme {}
 mod method {}
 
 #[cfg(doctest)]
+#[doc = include_str!("src/performance.md")]
+mod performance {}
+
+#[cfg(doctest)]
 #[doc = include_str!("src/models.md")]
 mod networks {}
 

@@ -1,11 +1,12 @@
 //! Fills what is generated in the book's pages on the networks: `pages DOCS`.
 //!
 //! The pages are written by hand but for the regions that say they are generated: tables of layers, made from the
-//! experiments that come with the zoo, and of results, made from the reports in `DOCS/results`. The picture of each network
+//! experiments that come with the zoo, of results, made from the reports in `DOCS/results`, and of times, made from `DOCS/bench`. The picture of each network
 //! is generated whole. A test holds the committed files against what would be written now.
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod figure;
 mod regions;
 mod results;
@@ -60,6 +61,8 @@ fn generate(docs: &Path) -> Result<Vec<(PathBuf, String)>, String> {
         ("results", results::table(&networks, &reports)),
     ];
     files.push(page(source.join("models.md"), &regions)?);
+    let regions = [("peer", bench::table(&docs.join("bench/peer.json"))?)];
+    files.push(page(source.join("performance.md"), &regions)?);
     Ok(files)
 }
 
