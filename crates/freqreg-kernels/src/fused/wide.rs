@@ -514,9 +514,10 @@ fn block_of<S: Simd, const V: usize>(
                 }
             }
             for (factors, z) in expand.chunks_exact(BLOCK).zip(z.by_ref()) {
+                let z: [S::f32s; V] = std::array::from_fn(|v| z[v]);
                 for (sums, &factor) in sums.iter_mut().zip(factors) {
                     let factor = simd.splat_f32s(factor);
-                    for (sum, &z) in sums.iter_mut().zip(z) {
+                    for (sum, &z) in sums.iter_mut().zip(&z) {
                         *sum = fused(simd, factor, z, *sum);
                     }
                 }
