@@ -1,6 +1,7 @@
 //! `freqreg eval`.
 
 use crate::Failure;
+use crate::trace::{self, Peak};
 use freqreg_data::folder::{self, Mask, Picture};
 use freqreg_file::Model;
 use freqreg_nn::Execution;
@@ -31,6 +32,10 @@ pub(crate) struct Args {
     /// How layers run; the results are the same up to rounding
     #[arg(long, value_enum, default_value = "auto")]
     execution: Way,
+    /// Print for the first picture what each layer did: the way it ran, time, multiplications, bytes moved, and how near
+    /// that is to what the machine can do
+    #[arg(long, conflicts_with = "json")]
+    trace: bool,
     /// Where to run: cpu, cuda or cuda:N
     #[arg(long, default_value = "cpu")]
     device: String,
@@ -120,6 +125,17 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             });
         }
     }
+    if let (true, Some((path, _))) = (args.trace, pairs.first()) {
+        let picture = folder::read_image(path)?;
+        // Once untimed, as a program that answers many times would find it.
+        segmenter.run(&picture).map_err(|e| refused(path, &e))?;
+        let peak = Peak::measure();
+        let clock = Instant::now();
+        let (found, layers) = freqreg_nn::trace(|| segmenter.run(&picture));
+        let seconds = clock.elapsed().as_secs_f64();
+        found.map_err(|e| refused(path, &e))?;
+        print!("{}", trace::table(&layers, &peak, seconds));
+    }
     let mut scores = Vec::new();
     for (path, pair) in &pairs {
         let score = one(&segmenter, path, pair.as_ref(), args.save.as_deref())?;
@@ -152,6 +168,13 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
+fn refused(path: &Path, error: &freqreg_train::Error) -> Failure {
+    Failure {
+        message: format!("error: {}: {error}", path.display()),
+        code: 1,
+    }
+}
+
 fn one(
     segmenter: &Segmenter,
     path: &Path,
@@ -168,10 +191,7 @@ fn one(
         }
     };
     let clock = Instant::now();
-    let found = segmenter.run(&picture).map_err(|e| Failure {
-        message: format!("error: {}: {e}", path.display()),
-        code: 1,
-    })?;
+    let found = segmenter.run(&picture).map_err(|e| refused(path, &e))?;
     let seconds = clock.elapsed().as_secs_f64();
     let stem = path
         .file_stem()

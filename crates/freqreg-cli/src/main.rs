@@ -6,6 +6,7 @@ mod import;
 mod progress;
 mod reproduce;
 mod table;
+mod trace;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;

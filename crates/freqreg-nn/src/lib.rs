@@ -11,6 +11,7 @@ pub mod ops;
 mod parameter;
 mod schedule;
 mod store;
+mod trace;
 
 pub use budget::{Budget, Keep, LayerKind};
 pub use error::{Error, Result};
@@ -26,3 +27,4 @@ pub use map::FeatureMap;
 pub use parameter::{Form, Parameter};
 pub use schedule::{Decay, Schedule};
 pub use store::{Builder, Store};
+pub use trace::{LayerTrace, trace};

@@ -19,6 +19,9 @@ const TASK: usize = 1 << 18;
 #[derive(Debug, Clone)]
 struct Term {
     maps: Vec<Arc<Maps>>,
+    narrow: usize,
+    /// Blocks of wide channels.
+    blocks: usize,
     /// Images that have weights of their own: all, or one for all of them.
     sets: usize,
     /// For each set and block of channels, `[narrow, BLOCK]`.
@@ -26,6 +29,51 @@ struct Term {
     /// For each set, the channels; empty without shifts.
     shift: Vec<f32>,
     relu: bool,
+}
+
+impl Term {
+    /// Adds the term to a block of channels at `V` registers of pixels, whose narrow maps are next in `z`.
+    #[inline(always)]
+    fn add<S: Simd, const V: usize>(
+        &self,
+        simd: S,
+        part: usize,
+        block: usize,
+        z: &mut std::slice::ChunksExact<'_, S::f32s>,
+        sums: &mut [[S::f32s; V]; BLOCK],
+    ) {
+        let block = match self.sets {
+            1 => block,
+            _ => part * self.blocks + block,
+        };
+        let len = self.narrow * BLOCK;
+        if !self.shift.is_empty() {
+            let shift = &self.shift[block * BLOCK..][..BLOCK];
+            for (sums, &shift) in sums.iter_mut().zip(shift) {
+                let shift = simd.splat_f32s(shift);
+                for sum in sums {
+                    *sum = simd.add_f32s(*sum, shift);
+                }
+            }
+        }
+        let expand = &self.expand[block * len..][..len];
+        for (factors, z) in expand.chunks_exact(BLOCK).zip(z) {
+            let z: [S::f32s; V] = std::array::from_fn(|v| z[v]);
+            for (sums, &factor) in sums.iter_mut().zip(factors) {
+                let factor = simd.splat_f32s(factor);
+                for (sum, &z) in sums.iter_mut().zip(&z) {
+                    *sum = fused(simd, factor, z, *sum);
+                }
+            }
+        }
+        if self.relu {
+            let zero = simd.splat_f32s(0.0);
+            for sum in sums.iter_mut().flatten() {
+                // Zero first: where the other is NaN, NaN is what comes out.
+                *sum = simd.max_f32s(zero, *sum);
+            }
+        }
+    }
 }
 
 /// Wide channels at every pixel of a batch, which are computed where they are read and stored nowhere.
@@ -136,6 +184,8 @@ impl Wide {
         self.sets = self.sets.max(sets);
         self.terms.push(Term {
             maps,
+            narrow,
+            blocks: blocks(channels),
             sets,
             expand: packed,
             shift: shifts,
@@ -235,17 +285,13 @@ impl Wide {
     /// The terms' narrow channels.
     #[must_use]
     pub fn narrow(&self) -> Vec<usize> {
-        let channels = |t: &Term| t.maps[0].shape().channels;
-        self.terms.iter().map(channels).collect()
+        self.terms.iter().map(|t| t.narrow).collect()
     }
 
-    /// The single stack of maps behind the channels, if they are one expansion of it without shifts and activations.
+    /// Results of which the largest counts: 1 without a pool.
     #[must_use]
-    pub fn plain(&self) -> Option<&Maps> {
-        match &self.terms[..] {
-            [t] if self.is_linear() && t.shift.is_empty() && t.sets == 1 => Some(&t.maps[0]),
-            _ => None,
-        }
+    pub fn phases(&self) -> usize {
+        self.phases
     }
 
     /// Multiply-adds of computing all channels once.
@@ -457,7 +503,7 @@ impl<K: Sink> Tile<'_, K> {
         let lanes = size_of::<S::f32s>() / size_of::<f32>();
         let width = V * lanes;
         let wide = self.wide;
-        let narrow: usize = wide.terms.iter().map(|t| t.maps[0].shape().channels).sum();
+        let narrow: usize = wide.terms.iter().map(|t| t.narrow).sum();
         let rows = wide.phases * narrow;
         let scratch = &mut self.scratch[..(rows + self.sink.scratch()) * width];
         let (z, own) = scratch.split_at_mut(rows * width);
@@ -495,39 +541,17 @@ fn block_of<S: Simd, const V: usize>(
     z: &[S::f32s],
 ) -> [[S::f32s; V]; BLOCK] {
     let zero = simd.splat_f32s(0.0);
-    let count = blocks(wide.shape.channels);
     let mut z = z.chunks_exact(V);
+    if let (1, [term]) = (wide.phases, &wide.terms[..]) {
+        let mut sums = [[zero; V]; BLOCK];
+        term.add(simd, part, block, &mut z, &mut sums);
+        return sums;
+    }
     let mut best = [[zero; V]; BLOCK];
     for phase in 0..wide.phases {
         let mut sums = [[zero; V]; BLOCK];
         for term in &wide.terms {
-            let set = if term.sets == 1 { 0 } else { part };
-            let narrow = term.maps[0].shape().channels;
-            let expand = &term.expand[(set * count + block) * narrow * BLOCK..][..narrow * BLOCK];
-            if !term.shift.is_empty() {
-                let shift = &term.shift[(set * count + block) * BLOCK..][..BLOCK];
-                for (sums, &shift) in sums.iter_mut().zip(shift) {
-                    let shift = simd.splat_f32s(shift);
-                    for sum in sums {
-                        *sum = simd.add_f32s(*sum, shift);
-                    }
-                }
-            }
-            for (factors, z) in expand.chunks_exact(BLOCK).zip(z.by_ref()) {
-                let z: [S::f32s; V] = std::array::from_fn(|v| z[v]);
-                for (sums, &factor) in sums.iter_mut().zip(factors) {
-                    let factor = simd.splat_f32s(factor);
-                    for (sum, &z) in sums.iter_mut().zip(&z) {
-                        *sum = fused(simd, factor, z, *sum);
-                    }
-                }
-            }
-            if term.relu {
-                for sum in sums.iter_mut().flatten() {
-                    // Zero first: where the other is NaN, NaN is what comes out.
-                    *sum = simd.max_f32s(zero, *sum);
-                }
-            }
+            term.add(simd, part, block, &mut z, &mut sums);
         }
         if phase == 0 {
             best = sums;

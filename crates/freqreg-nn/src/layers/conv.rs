@@ -2,6 +2,7 @@
 
 use super::{factored, fused};
 use crate::ops::Conv2dShape;
+use crate::trace;
 use crate::{Builder, Error, Execution, FeatureMap, Keep, LayerKind, Parameter, Result};
 use candle_core::Tensor;
 use candle_nn::{Conv2dConfig, ConvTranspose2dConfig, Module};
@@ -96,17 +97,25 @@ impl Conv2d {
     /// Channels that are not the weight's.
     pub fn forward_map(&self, x: &FeatureMap) -> candle_core::Result<FeatureMap> {
         let bias = self.bias.as_ref();
-        match fused::conv2d(x, &self.weight, bias, self.shape, self.execution)? {
-            Some(map) => Ok(map),
-            None => Ok(self.forward(&x.tensor()?)?.into()),
-        }
+        trace::layer(self.weight.name(), || {
+            match fused::conv2d(x, &self.weight, bias, self.shape, self.execution)? {
+                Some(map) => Ok(map),
+                None => Ok(self.run(&x.tensor()?)?.into()),
+            }
+        })
+    }
+}
+
+impl Conv2d {
+    fn run(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+        let bias = self.bias.as_ref().map(Parameter::plain_value);
+        factored::conv2d(x, &self.weight, bias.as_ref(), self.shape, self.execution)
     }
 }
 
 impl Module for Conv2d {
     fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        let bias = self.bias.as_ref().map(Parameter::plain_value);
-        factored::conv2d(x, &self.weight, bias.as_ref(), self.shape, self.execution)
+        trace::layer(self.weight.name(), || self.run(x))
     }
 }
 
@@ -193,16 +202,24 @@ impl ConvTranspose2d {
     /// Channels that are not the weight's.
     pub fn forward_map(&self, x: &FeatureMap) -> candle_core::Result<FeatureMap> {
         let bias = self.bias.as_ref();
-        match fused::conv_transpose2d(x, &self.weight, bias, self.shape, self.execution)? {
-            Some(map) => Ok(map),
-            None => Ok(self.forward(&x.tensor()?)?.into()),
-        }
+        trace::layer(self.weight.name(), || {
+            match fused::conv_transpose2d(x, &self.weight, bias, self.shape, self.execution)? {
+                Some(map) => Ok(map),
+                None => Ok(self.run(&x.tensor()?)?.into()),
+            }
+        })
+    }
+}
+
+impl ConvTranspose2d {
+    fn run(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+        let bias = self.bias.as_ref().map(Parameter::plain_value);
+        factored::conv_transpose2d(x, &self.weight, bias.as_ref(), self.shape, self.execution)
     }
 }
 
 impl Module for ConvTranspose2d {
     fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        let bias = self.bias.as_ref().map(Parameter::plain_value);
-        factored::conv_transpose2d(x, &self.weight, bias.as_ref(), self.shape, self.execution)
+        trace::layer(self.weight.name(), || self.run(x))
     }
 }

@@ -4,7 +4,7 @@
 
 use crate::ops::{self, Conv2dShape};
 use crate::parameter::Factors;
-use crate::{Execution, Parameter};
+use crate::{Execution, Parameter, trace};
 use candle_core::{Result, Tensor};
 
 /// Moving one number to or from memory, in multiply-adds.
@@ -66,11 +66,22 @@ pub(super) fn linear(
         true => factors(weight, execution, cost)?,
         false => None,
     };
+    let (wide_out, wide_in) = (o as f64, i as f64);
     let Some(f) = factors else {
+        trace::work(
+            rows * wide_out * wide_in,
+            rows * (wide_in + wide_out) + wide_out * wide_in,
+        );
         return ops::linear(x, &weight.weight()?, bias);
     };
     let p = f.core.dim(0)?;
     let q = f.core.elem_count() / p;
+    let (narrow_out, narrow_in) = (p as f64, q as f64);
+    trace::way(Execution::Factored);
+    trace::work(
+        rows * (wide_in * narrow_in + narrow_in * narrow_out + narrow_out * wide_out),
+        rows * (wide_in + wide_out + 2.0 * (narrow_in + narrow_out)),
+    );
     let narrow = ops::linear(x, &f.joined(1)?, None)?;
     let narrow = ops::linear(&narrow, &f.core.reshape((p, q))?, None)?;
     ops::linear(&narrow, &f.bases[0].t()?.contiguous()?, bias)
@@ -140,9 +151,10 @@ impl Sizes {
         cost.factored < cost.spatial + MOVE * (input + self.pixels_out * self.channels_out)
     }
 
-    /// The narrow layer has `into` channels a group behind the projection and `out_of` before the expansion. A
-    /// transposed convolution does its taps at the pixels of its input.
-    fn cost(&self, into: usize, out_of: usize, transposed: bool) -> Cost {
+    /// Multiplications of the ordinary layer, and of its three factors: project, narrow layer, expand. The narrow layer has `into`
+    /// channels a group behind the projection and `out_of` before the expansion. A transposed convolution does its taps at the
+    /// pixels of its input.
+    fn multiplications(&self, [into, out_of]: [usize; 2], transposed: bool) -> (f64, f64) {
         let (q, p) = (into as f64 * self.groups, out_of as f64 * self.groups);
         let at = if transposed {
             self.pixels_in
@@ -152,10 +164,33 @@ impl Sizes {
         let small = at * p * q * self.taps / self.groups;
         let project = self.pixels_in * self.channels_in * q / self.groups;
         let expand = self.pixels_out * self.channels_out * p / self.groups;
+        let spatial = at * self.channels_in * self.channels_out * self.taps / self.groups;
+        (spatial, project + small + expand)
+    }
+
+    fn cost(&self, into: usize, out_of: usize, transposed: bool) -> Cost {
+        let (spatial, factored) = self.multiplications([into, out_of], transposed);
+        let (q, p) = (into as f64 * self.groups, out_of as f64 * self.groups);
         Cost {
-            spatial: at * self.channels_in * self.channels_out * self.taps / self.groups,
-            factored: NARROW * (project + small + expand)
-                + MOVE * (self.pixels_in * q + self.pixels_out * p),
+            spatial,
+            factored: NARROW * factored + MOVE * (self.pixels_in * q + self.pixels_out * p),
+        }
+    }
+
+    /// Tells the trace what the layer does, through factors of these sizes or with its weight rebuilt.
+    fn trace(&self, narrow: Option<[usize; 2]>, transposed: bool) {
+        let wide = self.pixels_in * self.channels_in + self.pixels_out * self.channels_out;
+        let (spatial, factored) = self.multiplications(narrow.unwrap_or([0, 0]), transposed);
+        match narrow {
+            None => {
+                let weight = self.channels_in * self.channels_out * self.taps / self.groups;
+                trace::work(spatial, wide + weight);
+            }
+            Some([q, p]) => {
+                let maps = self.pixels_in * q as f64 + self.pixels_out * p as f64;
+                trace::way(Execution::Factored);
+                trace::work(factored, wide + 2.0 * self.groups * maps);
+            }
         }
     }
 }
@@ -177,9 +212,11 @@ pub(super) fn conv2d(
     }
     let sizes = Sizes::of_conv([n, channels, h, w], [o, kh, kw], shape);
     let Some(f) = factors(weight, execution, |b| sizes.cost(b[1], b[0], false))? else {
+        sizes.trace(None, false);
         return spatial();
     };
     let [p, q] = [f.core.dim(0)?, f.core.dim(1)?];
+    sizes.trace(Some([q, p]), false);
     // A shape that does not fit is reported as for the ordinary layer.
     if i * shape.groups != channels {
         return spatial();
@@ -213,9 +250,11 @@ pub(super) fn conv_transpose2d(
     }
     let sizes = Sizes::of_conv_transpose([n, channels, h, w], [o, kh, kw], shape);
     let Some(f) = factors(weight, execution, |b| sizes.cost(b[0], b[1], true))? else {
+        sizes.trace(None, true);
         return spatial();
     };
     let [p, q] = [f.core.dim(0)?, f.core.dim(1)?];
+    sizes.trace(Some([p, q]), true);
     let pointwise = Conv2dShape::default();
     let narrow = ops::conv2d(x, &f.bases[0].reshape((p, i, 1, 1))?, None, pointwise)?;
     let narrow = ops::conv_transpose2d(&narrow, &f.kernel()?, None, shape)?;

@@ -5,7 +5,7 @@ use crate::execution::gradients;
 use crate::map::{Channels, wrap};
 use crate::ops::{self, Conv2dShape};
 use crate::parameter::Factors;
-use crate::{Execution, FeatureMap, Parameter};
+use crate::{Execution, FeatureMap, Parameter, trace};
 use candle_core::{DType, Result, Tensor};
 use freqreg_kernels::{MapShape, Maps, NarrowConv, Wide};
 
@@ -64,6 +64,15 @@ fn project(groups: &[Channels], basis: &[f32], narrow: usize, border: [usize; 2]
                 .map_err(wrap)?,
             ),
         };
+        let pixels = shape.pixels() as f64;
+        let maps: usize = group.wide.narrow().iter().sum();
+        trace::work(
+            match &group.expansion {
+                Some(_) => pixels * (maps * narrow) as f64,
+                None => group.wide.work() as f64 + pixels * (count * narrow) as f64,
+            },
+            pixels * (maps * group.wide.phases() + narrow) as f64,
+        );
         match &group.expansion {
             // Nothing stands between expansion and projection: their product is as small as the maps.
             Some((maps, expand)) => {
@@ -122,6 +131,7 @@ pub(super) fn conv2d(
         && matches!(execution, Execution::Fused | Execution::Auto)
     {
         // So few channels leave the layer that it projects right to them.
+        trace::way(Execution::Fused);
         let weight = values(&weight.weight()?)?;
         return Ok(Some(
             to_tensor(&project(groups, &weight, o, [0, 0])?)?.into(),
@@ -133,6 +143,7 @@ pub(super) fn conv2d(
     let Some(f) = weight.factors()? else {
         return Ok(None);
     };
+    trace::way(Execution::Fused);
     let [p, q] = [f.core.dim(0)?, f.core.dim(1)?];
     let bias = match bias {
         Some(bias) => values(&bias.plain_value())?,
@@ -160,6 +171,11 @@ pub(super) fn conv2d(
             [0, 0],
         )?
     };
+    let pixels = maps.shape().pixels() as f64;
+    trace::work(
+        pixels * (p * inner * kh * kw) as f64,
+        pixels * p as f64 + (n * h * w * inner) as f64,
+    );
     FeatureMap::expanded(o, maps, expand, &bias).map(Some)
 }
 
@@ -208,6 +224,7 @@ pub(super) fn conv_transpose2d(
     let Some(f) = weight.factors()? else {
         return Ok(None);
     };
+    trace::way(Execution::Fused);
     let p = f.core.dim(0)?;
     let narrow = match x.groups() {
         Some(groups) => to_tensor(&project(groups, &values(&f.bases[0])?, p, [0, 0])?)?,
@@ -217,6 +234,11 @@ pub(super) fn conv_transpose2d(
         }
     };
     let narrow = ops::conv_transpose2d(&narrow, &f.kernel()?, None, shape)?;
+    let (q, pixels) = (f.core.dim(1)?, (n * h * w) as f64);
+    trace::work(
+        pixels * (p * q * kh * kw) as f64,
+        pixels * p as f64 + narrow.elem_count() as f64,
+    );
     let bias = match bias {
         Some(bias) => values(&bias.plain_value())?,
         None => Vec::new(),

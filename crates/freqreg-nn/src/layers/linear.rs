@@ -1,6 +1,7 @@
 //! The fully connected layer.
 
 use super::factored;
+use crate::trace;
 use crate::{Builder, Execution, Keep, LayerKind, Parameter, Result};
 use candle_core::Tensor;
 use candle_nn::Module;
@@ -68,7 +69,9 @@ impl Linear {
 impl Module for Linear {
     fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         let bias = self.bias.as_ref().map(Parameter::plain_value);
-        factored::linear(x, &self.weight, bias.as_ref(), self.execution)
+        trace::layer(self.weight.name(), || {
+            factored::linear(x, &self.weight, bias.as_ref(), self.execution)
+        })
     }
 }
 
