@@ -606,13 +606,15 @@ impl Sink for Project<'_> {
         _: Place,
     ) {
         let weights = &self.weights[block * self.to * BLOCK..][..self.to * BLOCK];
-        for (sums, factors) in scratch.chunks_exact_mut(V).zip(weights.chunks_exact(BLOCK)) {
+        for (to, factors) in scratch.chunks_exact_mut(V).zip(weights.chunks_exact(BLOCK)) {
+            let mut sums: [S::f32s; V] = std::array::from_fn(|v| to[v]);
             for (values, &factor) in values.iter().zip(factors) {
                 let factor = simd.splat_f32s(factor);
                 for (sum, &value) in sums.iter_mut().zip(values) {
                     *sum = fused(simd, factor, value, *sum);
                 }
             }
+            to.copy_from_slice(&sums);
         }
     }
 
