@@ -275,14 +275,16 @@ impl Factors {
     pub(super) fn kernel(&self) -> Result<Tensor> {
         let (p, q, r, s) = self.core.dims4()?;
         let (kh, kw) = (self.bases[2].dim(1)?, self.bases[3].dim(1)?);
-        self.core
-            .reshape((p * q * r, s))?
-            .matmul(&self.bases[3])?
+        // As a linear layer and not by candle's product, which counts the machine's cores anew each time, in a file of the kernel's: that
+        // takes longer than all else here.
+        let times = |x: &Tensor, basis: &Tensor| ops::linear(x, &basis.t()?.contiguous()?, None);
+        let along_width = times(&self.core.reshape((p * q * r, s))?, &self.bases[3])?;
+        let turned = along_width
             .reshape((p * q, r, kw))?
             .transpose(1, 2)?
             .contiguous()?
-            .reshape((p * q * kw, r))?
-            .matmul(&self.bases[2])?
+            .reshape((p * q * kw, r))?;
+        times(&turned, &self.bases[2])?
             .reshape((p * q, kw, kh))?
             .transpose(1, 2)?
             .contiguous()?

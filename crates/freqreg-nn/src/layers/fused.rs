@@ -190,12 +190,12 @@ fn enter(x: &Tensor, f: &Factors, kernel: Tensor) -> Result<(Tensor, Tensor)> {
         return Ok((x, kernel));
     }
     // [p, taps, q] times [q, i].
-    let joined = kernel
+    let taps = kernel
         .reshape((p, q, kh * kw))?
         .transpose(1, 2)?
         .contiguous()?
-        .reshape((p * kh * kw, q))?
-        .matmul(&f.bases[1])?
+        .reshape((p * kh * kw, q))?;
+    let joined = ops::linear(&taps, &f.bases[1].t()?.contiguous()?, None)?
         .reshape((p, kh * kw, i))?
         .transpose(1, 2)?
         .contiguous()?
