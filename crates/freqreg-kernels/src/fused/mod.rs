@@ -8,6 +8,7 @@
 mod conv;
 mod maps;
 mod moments;
+mod sinks;
 mod wide;
 
 pub use conv::NarrowConv;
