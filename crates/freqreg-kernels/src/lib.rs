@@ -26,7 +26,7 @@ pub use attention::Attention;
 pub use conv::Conv2d;
 pub use conv_transpose::ConvTranspose2d;
 pub use error::{Error, Result};
-pub use fused::{MapShape, Maps, Moments, NarrowConv, Wide, moments};
+pub use fused::{MapShape, Maps, Moments, NarrowConv, Over, Towards, Upstream, Wide, moments};
 pub use linear::Linear;
 pub use loss::{softmax_cross_entropy, softmax_cross_entropy_backward};
 pub use matmul::{Mat, MatMut, matmul};

@@ -2,7 +2,9 @@
 
 mod naive;
 
-use freqreg_kernels::{Conv2d, MapShape, Maps, NarrowConv, Wide, moments};
+use freqreg_kernels::{
+    Conv2d, MapShape, Maps, NarrowConv, Over, Towards, Upstream, Wide, moments,
+};
 use naive::{distance, narrow, numbers};
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -77,8 +79,8 @@ proptest! {
         let (u, u_plain) = maps(MapShape { channels: q, ..shape }, [0, 0], 2);
         let (e, f) = (some(channels * p, 3), some(channels * q, 4));
         let (t, b) = (some(channels, 5), some(to * channels, 6));
-        let mut wide = Wide::new(channels, vec![Arc::new(z)], &e, &t, true).unwrap();
-        let branch = Wide::new(channels, vec![Arc::new(u)], &f, &[], false).unwrap();
+        let mut wide = Wide::new(channels, Arc::new(z), &e, &t).unwrap().relu();
+        let branch = Wide::new(channels, Arc::new(u), &f, &[]).unwrap();
         prop_assert!(branch.is_linear() && !wide.is_linear());
         wide = wide.and(&branch).unwrap().relu();
         let mut want = product(&wider(&e), &wider(&t), &z_plain, images, p);
@@ -153,6 +155,155 @@ proptest! {
     }
 }
 
+/// One term of the channels whose gradients are tested.
+#[derive(Debug, Clone)]
+struct Step {
+    narrow: usize,
+    norm: Option<Over>,
+    relu: bool,
+    towards_expansion: bool,
+}
+
+fn step(groups: usize) -> impl Strategy<Value = Step> {
+    let norm = prop_oneof![
+        Just(None),
+        Just(Some(Over::Batch)),
+        Just(Some(Over::Groups(groups))),
+        Just(Some(Over::Groups(1))),
+    ];
+    (1usize..5, norm, any::<bool>(), any::<bool>()).prop_map(
+        |(narrow, norm, relu, towards_expansion)| Step {
+            narrow,
+            norm,
+            relu,
+            towards_expansion,
+        },
+    )
+}
+
+const EPS: f64 = 1e-3;
+
+/// Each channel, or each group of channels of each image, to mean 0 and variance 1.
+fn normalize(x: &mut [f64], images: usize, channels: usize, over: Over) {
+    let pixels = x.len() / images / channels;
+    let set = |n: usize, c: usize| match over {
+        Over::Batch => c,
+        Over::Groups(groups) => n * groups + c / (channels / groups),
+    };
+    let sets = set(images - 1, channels - 1) + 1;
+    for wanted in 0..sets {
+        let members: Vec<usize> = (0..x.len())
+            .filter(|i| set(i / pixels / channels, i / pixels % channels) == wanted)
+            .collect();
+        let count = members.len() as f64;
+        let mean = members.iter().map(|&i| x[i]).sum::<f64>() / count;
+        let variance = members.iter().map(|&i| (x[i] - mean).powi(2)).sum::<f64>() / count;
+        for i in members {
+            x[i] = (x[i] - mean) / (variance + EPS).sqrt();
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(80))]
+
+    /// Gradients against differences of a plain computation in f64: every kind of norm, ReLU, sum, pool and way to read the channels.
+    #[test]
+    fn gradients_of_fused_channels(
+        (groups, steps) in (1usize..4).prop_flat_map(|g| (Just(g), prop::collection::vec(step(g), 1..4))),
+        per in 1usize..6, images in 1usize..4, height in 2usize..8, width in 2usize..12,
+        stride in prop::option::of((1usize..3, 1usize..3)), read in 0usize..3, to in 1usize..5,
+    ) {
+        let channels = groups * per;
+        let [h, w] = match stride {
+            None => [height, width],
+            Some((a, b)) => [(height - 2) / a + 1, (width - 2) / b + 1],
+        };
+        let shape = |narrow| MapShape { channels: narrow, images, height, width };
+        let weights = numbers(to * channels, 7);
+        let len = [to * images * h * w, channels * images * h * w, channels * images][read];
+        let upstream = numbers(len, 8);
+        let inputs: Vec<[Vec<f64>; 2]> = steps.iter().enumerate().map(|(i, s)| {
+            let seed = 10 + 2 * i as u64;
+            // Single precision numbers, which both computations can hold.
+            let exact = |len, seed| wider(&some(len, seed));
+            [exact(s.narrow * images * height * width, seed), exact(channels * s.narrow, seed + 1)]
+        }).collect();
+        let loss = |inputs: &[[Vec<f64>; 2]]| {
+            let mut sum = vec![0.0; channels * images * height * width];
+            for (step, [z, e]) in steps.iter().zip(inputs) {
+                let mut value = product(e, &vec![0.0; channels], z, images, step.narrow);
+                if let Some(over) = step.norm {
+                    normalize(&mut value, images, channels, over);
+                }
+                sum.iter_mut().zip(value).for_each(|(a, b)| *a += b);
+                if step.relu {
+                    relu(&mut sum);
+                }
+            }
+            if let Some((a, b)) = stride {
+                sum = pool(&sum, [height, width], [2, 2], [a, b]);
+            }
+            let out = match read {
+                0 => product(&weights, &vec![0.0; to], &sum, images, channels),
+                1 => sum,
+                _ => sum.chunks_exact(h * w).map(|c| c.iter().sum::<f64>() / (h * w) as f64).collect(),
+            };
+            out.iter().zip(&upstream).map(|(a, b)| a * b).sum::<f64>()
+        };
+        let mut wide: Option<Wide> = None;
+        for (step, [z, e]) in steps.iter().zip(&inputs) {
+            let maps = Maps::from_images(shape(step.narrow), [0, 0], &narrow(z)).unwrap();
+            let mut term = Wide::new(channels, Arc::new(maps), &narrow(e), &[]).unwrap();
+            if let Some(over) = step.norm {
+                term = term.normalize(over, EPS).unwrap();
+            }
+            let mut all = match wide.take() {
+                None => term,
+                Some(wide) => wide.and(&term).unwrap(),
+            };
+            if step.relu {
+                all = all.relu();
+            }
+            wide = Some(all);
+        }
+        let mut wide = wide.unwrap();
+        if let Some((a, b)) = stride {
+            wide = wide.max_pool([2, 2], [a, b]).unwrap();
+        }
+        let (weights, gradient) = (narrow(&weights), narrow(&upstream));
+        let upstream = match read {
+            0 => Upstream::Projected { weights: &weights, gradient: &gradient },
+            1 => Upstream::Images(&gradient),
+            _ => Upstream::Means(&gradient),
+        };
+        let towards: Vec<Towards> = steps.iter().map(|s| match s.towards_expansion {
+            true => Towards::Expansion,
+            false => Towards::Maps,
+        }).collect();
+        let found = wide.backward(upstream, &towards).unwrap();
+        for (t, (found, step)) in found.iter().zip(&steps).enumerate() {
+            let which = usize::from(step.towards_expansion);
+            let want: Vec<f64> = (0..inputs[t][which].len()).map(|i| {
+                let at = |by: f64| {
+                    let mut moved = inputs.clone();
+                    moved[t][which][i] += by;
+                    loss(&moved)
+                };
+                (at(1e-6) - at(-1e-6)) / 2e-6
+            }).collect();
+            // A gradient of nothing but rounding, as that of a norm of one number, is measured by its parts.
+            let size = 1.0 + want.iter().fold(0.0f64, |m, v| m.max(v.abs()));
+            for (i, (&found, want)) in found.iter().zip(&want).enumerate() {
+                prop_assert!((f64::from(found) - want).abs() < 1e-4 * size, "term {}, {}: {} for {}", t, i, found, want);
+            }
+            prop_assert_eq!(found.len(), want.len());
+        }
+        let nothing = wide.backward(upstream, &vec![Towards::Nothing; steps.len()]).unwrap();
+        prop_assert!(nothing.iter().all(Vec::is_empty));
+    }
+}
+
 #[test]
 fn the_number_of_threads_changes_no_bit() {
     let shape = MapShape {
@@ -163,14 +314,8 @@ fn the_number_of_threads_changes_no_bit() {
     };
     let (z, _) = maps(shape, [0, 0], 1);
     let z = Arc::new(z);
-    let wide = Wide::new(
-        37,
-        vec![z.clone()],
-        &some(2 * 37 * 4, 2),
-        &some(2 * 37, 3),
-        true,
-    )
-    .unwrap();
+    let wide = Wide::new(36, z.clone(), &some(36 * 4, 2), &[]).unwrap();
+    let wide = wide.normalize(Over::Groups(4), 1e-5).unwrap().relu();
     let conv = NarrowConv::new([5, 4], [3, 3], [1, 1], &some(180, 4)).unwrap();
     let run = |threads| {
         let pool = rayon::ThreadPoolBuilder::new()
@@ -179,9 +324,12 @@ fn the_number_of_threads_changes_no_bit() {
             .unwrap();
         pool.install(|| {
             let mut u = Maps::zeros(shape, [1, 1]).unwrap();
-            wide.project(&some(4 * 37, 5), &mut u, false).unwrap();
+            wide.project(&some(4 * 36, 5), &mut u, false).unwrap();
             let next = conv.forward(&u).unwrap();
-            (moments(&next).unwrap(), next, wide.images(), wide.means())
+            let images = wide.images();
+            let gradients = [Towards::Maps, Towards::Expansion]
+                .map(|towards| wide.backward(Upstream::Images(&images), &[towards]).unwrap());
+            (moments(&next).unwrap(), next, images, wide.means(), gradients)
         })
     };
     let one = run(1);
@@ -219,33 +367,41 @@ fn what_does_not_fit_is_refused() {
     }
     assert!(z.phases([1, 1], [0, 1]).is_err());
     let wide = |expand: usize, shift: usize| {
-        Wide::new(
-            4,
-            vec![z.clone()],
-            &vec![0.0; expand],
-            &vec![0.0; shift],
-            false,
-        )
+        Wide::new(4, z.clone(), &vec![0.0; expand], &vec![0.0; shift])
     };
-    for (expand, shift) in [(7, 0), (16, 0), (8, 3), (8, 12), (24, 4)] {
+    for (expand, shift) in [(7, 0), (16, 0), (24, 0), (8, 3), (8, 12)] {
         assert!(wide(expand, shift).is_err(), "{expand}, {shift}");
     }
-    let good = wide(24, 12).unwrap();
-    assert!(Wide::new(4, Vec::new(), &[], &[], false).is_err());
+    let good = wide(8, 4).unwrap();
+    assert!(Wide::new(0, z.clone(), &[], &[]).is_err());
+    // Norms of what is no plain expansion, and of groups that do not divide it.
+    assert!(good.clone().normalize(Over::Batch, 1e-5).is_err());
+    let plain = wide(8, 0).unwrap();
+    for groups in [0, 3] {
+        assert!(plain.clone().normalize(Over::Groups(groups), 1e-5).is_err());
+    }
+    let normalised = plain.clone().normalize(Over::Groups(2), 1e-5).unwrap();
+    assert!(normalised.clone().normalize(Over::Batch, 1e-5).is_err());
+    assert!(normalised.extended(1, 1).is_err());
+    assert!(plain.clone().relu().normalize(Over::Batch, 1e-5).is_err());
+    let read = |upstream: Upstream<'_>| plain.backward(upstream, &[Towards::Maps]);
+    assert!(plain.backward(Upstream::Means(&[0.0; 12]), &[]).is_err());
+    assert!(read(Upstream::Means(&[0.0; 11])).is_err());
+    assert!(read(Upstream::Images(&[0.0; 239])).is_err());
+    for (weights, gradient) in [(7, 120), (8, 119)] {
+        let (weights, gradient) = (vec![0.0; weights], vec![0.0; gradient]);
+        let upstream = Upstream::Projected {
+            weights: &weights,
+            gradient: &gradient,
+        };
+        assert!(read(upstream).is_err());
+    }
     let bordered = Arc::new(Maps::zeros(shape, [1, 0]).unwrap());
-    assert!(Wide::new(4, vec![bordered.clone()], &[0.0; 8], &[], false).is_err());
+    assert!(Wide::new(4, bordered.clone(), &[0.0; 8], &[]).is_err());
     assert!(moments(&bordered).is_err());
     let other = Arc::new(zeros(MapShape { height: 5, ..shape }).unwrap());
-    assert!(
-        good.clone()
-            .plus(vec![other.clone()], &[0.0; 8], &[], false)
-            .is_err()
-    );
-    assert!(
-        good.clone()
-            .and(&Wide::new(4, vec![other], &[0.0; 8], &[], false).unwrap())
-            .is_err()
-    );
+    let other = Wide::new(4, other, &[0.0; 8], &[]).unwrap();
+    assert!(good.clone().and(&other).is_err());
     // Shifts are not zero where zeros are added; and one pool does not follow another.
     assert!(good.extended(1, 1).is_err());
     assert!(
@@ -291,7 +447,7 @@ fn nan_is_not_hidden() {
         width: 2,
     };
     let z = Maps::from_images(shape, [0, 0], &[1.0, f32::NAN, 2.0, 3.0]).unwrap();
-    let wide = Wide::new(1, vec![Arc::new(z)], &[1.0], &[], true).unwrap();
+    let wide = Wide::new(1, Arc::new(z), &[1.0], &[]).unwrap().relu();
     assert!(wide.images()[1].is_nan());
     assert!(wide.max_pool([2, 2], [1, 1]).unwrap().images()[0].is_nan());
 }

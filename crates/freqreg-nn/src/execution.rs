@@ -11,9 +11,9 @@ pub enum Execution {
     /// (a convolution whose [`crate::Keep::axes`] are not those of its weight, a linear layer whose first axis is not its
     /// outputs), and for dense layers, as `Spatial`.
     Factored,
-    /// As `Factored`, and where no gradients are wanted ([`no_grad`]) and layers hand on a [`crate::FeatureMap`], together with the layers
-    /// around it: norms, ReLUs, pools and sums are computed between the expansion of one convolution and the projection of the
-    /// next for a few pixels at a time. On the CPU, in f32.
+    /// As `Factored`, and where layers hand on a [`crate::FeatureMap`], together with the layers around it: norms, ReLUs, pools and sums are
+    /// computed between the expansion of one convolution and the projection of the next for a few pixels at a time, and once more for
+    /// the gradients. On the CPU, in f32. A layer with a bias only where no gradients are wanted ([`no_grad`]).
     Fused,
     /// Whichever takes fewer operations for the input at hand.
     #[default]

@@ -1,16 +1,20 @@
 //! What flows between the layers of a network: a tensor, or channels that are computed where they are read.
 
+mod read;
+
+use crate::execution::gradients;
 use crate::ops;
-use candle_core::{DType, Device, Result, Storage, Tensor, bail};
-use freqreg_kernels::{MapShape, Maps, Wide, moments};
-use std::sync::Arc;
+use candle_core::{DType, Result, Storage, Tensor, bail};
+use freqreg_kernels::{MapShape, Maps, Over, Towards, Wide};
+use read::{Input, MOST_TERMS, What, read};
+use std::sync::{Arc, OnceLock};
 
 /// The activations between two layers, `[n, channels, h, w]`.
 ///
-/// While a network is trained, and wherever a layer does not run fused ([`crate::Execution`]), this is a tensor, and every method the
-/// operation of its name on it. Behind a convolution that runs fused it is the few maps in front of the convolution's expansion, with
-/// what has been done to the expanded channels since: norms, ReLUs, sums, pools, joining. The next fused convolution
-/// computes the channels for a few pixels at a time and projects them at once; they are never all in memory. Whatever asks for
+/// Wherever a layer does not run fused ([`crate::Execution`]), this is a tensor, and every method the operation of its name on it.
+/// Behind a convolution that runs fused it is the few maps in front of the convolution's expansion, with what has been done to
+/// the expanded channels since: norms, ReLUs, sums, pools, joining. The next fused convolution computes the channels for a few pixels
+/// at a time and projects them at once, and once more for the gradients; they are never all in memory. Whatever asks for
 /// [`FeatureMap::tensor`] gets them as usual.
 #[derive(Clone, Debug)]
 pub struct FeatureMap(Kind);
@@ -18,25 +22,57 @@ pub struct FeatureMap(Kind);
 #[derive(Clone, Debug)]
 enum Kind {
     Tensor(Tensor),
-    /// Groups of channels that are joined.
-    Fused(Vec<Channels>),
+    /// Groups of channels that are joined, and the tensor of all of them once it was asked for.
+    Fused(Vec<Channels>, Arc<OnceLock<Tensor>>),
 }
 
 /// Channels that are computed where they are read.
 #[derive(Clone, Debug)]
 pub(crate) struct Channels {
     pub(crate) wide: Wide,
-    /// The maps and the expansion `[channels, narrow]`, as long as the channels are nothing but that.
-    pub(crate) expansion: Option<(Arc<Maps>, Vec<f32>)>,
+    /// What each term was made from, where gradients are wanted.
+    inputs: Option<Vec<Input>>,
 }
 
-/// What a norm takes its statistics over.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Statistics {
-    /// Each channel, over the batch.
-    Batch,
-    /// Groups of channels, of each sample.
-    Groups(usize),
+impl Channels {
+    fn read(&self, what: What) -> Result<Tensor> {
+        read(&self.wide, self.inputs.as_deref(), what)
+    }
+
+    /// The same with other channels.
+    fn with(&self, wide: Wide) -> Self {
+        Channels {
+            wide,
+            inputs: self.inputs.clone(),
+        }
+    }
+
+    /// The channels times `weights` `[out, channels]`, where gradients are wanted.
+    pub(crate) fn projected(&self, weights: &[f32]) -> Result<Option<Tensor>> {
+        match &self.inputs {
+            None => Ok(None),
+            // Nothing stands between expansion and projection: their product is as small as the maps.
+            Some(inputs) if self.wide.is_expansion() && inputs[0].towards == Towards::Maps => {
+                let joined = self.joined(weights)?;
+                Ok(Some(ops::conv2d(
+                    &inputs[0].tensor,
+                    &joined,
+                    None,
+                    ops::Conv2dShape::default(),
+                )?))
+            }
+            Some(_) => self.read(What::Projected(weights.to_vec())).map(Some),
+        }
+    }
+
+    /// `weights` times the expansion, a convolution of one tap.
+    fn joined(&self, weights: &[f32]) -> Result<Tensor> {
+        let channels = self.wide.shape().channels;
+        let joined = self.wide.joined(weights).map_err(wrap)?;
+        let out = weights.len() / channels;
+        let narrow = joined.len() / out;
+        Tensor::from_vec(joined, (out, narrow, 1, 1), &candle_core::Device::Cpu)
+    }
 }
 
 pub(crate) fn wrap<E: std::error::Error + Send + Sync + 'static>(e: E) -> candle_core::Error {
@@ -50,27 +86,52 @@ impl From<Tensor> for FeatureMap {
 }
 
 impl FeatureMap {
+    /// `expand` (`[channels, narrow]`) times maps that no gradient is wanted for, plus `shift` (`[channels]`, or empty).
     pub(crate) fn expanded(
         channels: usize,
         maps: Maps,
-        expand: Vec<f32>,
+        expand: &[f32],
         shift: &[f32],
     ) -> Result<Self> {
-        let maps = Arc::new(maps);
-        let wide = Wide::new(channels, vec![maps.clone()], &expand, shift, false).map_err(wrap)?;
-        let expansion = shift.is_empty().then_some((maps, expand));
-        Ok(Self::fused(Channels { wide, expansion }))
+        let wide = Wide::new(channels, Arc::new(maps), expand, shift).map_err(wrap)?;
+        Ok(Self::fused(vec![Channels { wide, inputs: None }]))
     }
 
-    fn fused(channels: Channels) -> Self {
-        FeatureMap(Kind::Fused(vec![channels]))
+    /// `expand` times the maps `[n, narrow, h, w]`, which gradients go to.
+    pub(crate) fn expanded_tensor(maps: &Tensor, expand: &[f32]) -> Result<Self> {
+        let maps_of = Self::to_maps(maps, [0, 0])?;
+        let channels = expand.len() / maps_of.shape().channels;
+        let wide = Wide::new(channels, Arc::new(maps_of), expand, &[]).map_err(wrap)?;
+        let input = Input {
+            tensor: maps.clone(),
+            towards: Towards::Maps,
+        };
+        let inputs = (gradients() && maps.track_op()).then(|| vec![input]);
+        Ok(Self::fused(vec![Channels { wide, inputs }]))
+    }
+
+    /// `expand` (`[channels, narrow]`), which gradients go to, times constant maps.
+    pub(crate) fn expanded_by(expand: &Tensor, maps: Maps) -> Result<Self> {
+        let (channels, _) = expand.dims2()?;
+        let values: Vec<f32> = expand.flatten_all()?.to_vec1()?;
+        let wide = Wide::new(channels, Arc::new(maps), &values, &[]).map_err(wrap)?;
+        let input = Input {
+            tensor: expand.clone(),
+            towards: Towards::Expansion,
+        };
+        let inputs = (gradients() && expand.track_op()).then(|| vec![input]);
+        Ok(Self::fused(vec![Channels { wide, inputs }]))
+    }
+
+    fn fused(groups: Vec<Channels>) -> Self {
+        FeatureMap(Kind::Fused(groups, Arc::default()))
     }
 
     /// The groups of channels, if they are computed where they are read.
     pub(crate) fn groups(&self) -> Option<&[Channels]> {
         match &self.0 {
             Kind::Tensor(_) => None,
-            Kind::Fused(groups) => Some(groups),
+            Kind::Fused(groups, _) => Some(groups),
         }
     }
 
@@ -83,7 +144,7 @@ impl FeatureMap {
     pub(crate) fn tensor_is_single_precision(&self) -> bool {
         match &self.0 {
             Kind::Tensor(t) => t.dtype() == DType::F32 && t.device().is_cpu(),
-            Kind::Fused(_) => true,
+            Kind::Fused(..) => true,
         }
     }
 
@@ -94,16 +155,16 @@ impl FeatureMap {
     pub fn tensor(&self) -> Result<Tensor> {
         match &self.0 {
             Kind::Tensor(tensor) => Ok(tensor.clone()),
-            Kind::Fused(groups) => {
+            Kind::Fused(groups, known) => {
+                if let Some(tensor) = known.get() {
+                    return Ok(tensor.clone());
+                }
                 let tensors: Vec<Tensor> = groups
                     .iter()
-                    .map(|g| {
-                        let s = g.wide.shape();
-                        let shape = (s.images, s.channels, s.height, s.width);
-                        Tensor::from_vec(g.wide.images(), shape, &Device::Cpu)
-                    })
+                    .map(|g| g.read(What::Images))
                     .collect::<Result<_>>()?;
-                Tensor::cat(&tensors, 1)
+                let tensor = Tensor::cat(&tensors, 1)?;
+                Ok(known.get_or_init(|| tensor).clone())
             }
         }
     }
@@ -115,7 +176,7 @@ impl FeatureMap {
     pub fn dims4(&self) -> Result<(usize, usize, usize, usize)> {
         match &self.0 {
             Kind::Tensor(tensor) => tensor.dims4(),
-            Kind::Fused(groups) => {
+            Kind::Fused(groups, _) => {
                 let shapes: Vec<MapShape> = groups.iter().map(|g| g.wide.shape()).collect();
                 let s = shapes[0];
                 let channels = shapes.iter().map(|s| s.channels).sum();
@@ -131,15 +192,10 @@ impl FeatureMap {
     pub fn relu(&self) -> Result<Self> {
         match &self.0 {
             Kind::Tensor(tensor) => Ok(ops::relu(tensor)?.into()),
-            Kind::Fused(groups) => Ok(FeatureMap(Kind::Fused(
-                groups
-                    .iter()
-                    .map(|g| Channels {
-                        wide: g.wide.clone().relu(),
-                        expansion: None,
-                    })
-                    .collect(),
-            ))),
+            Kind::Fused(groups, _) => {
+                let relu = |g: &Channels| g.with(g.wide.clone().relu());
+                Ok(Self::fused(groups.iter().map(relu).collect()))
+            }
         }
     }
 
@@ -149,16 +205,11 @@ impl FeatureMap {
     /// A window larger than the map, a stride of zero.
     pub fn max_pool2d(&self, kernel: [usize; 2], stride: [usize; 2]) -> Result<Self> {
         let pooled = self.groups().map(|groups| {
-            let pool = |g: &Channels| {
-                Some(Channels {
-                    wide: g.wide.max_pool(kernel, stride).ok()?,
-                    expansion: None,
-                })
-            };
+            let pool = |g: &Channels| Some(g.with(g.wide.max_pool(kernel, stride).ok()?));
             groups.iter().map(pool).collect::<Option<Vec<_>>>()
         });
         match pooled {
-            Some(Some(groups)) => Ok(FeatureMap(Kind::Fused(groups))),
+            Some(Some(groups)) => Ok(Self::fused(groups)),
             // What has been pooled already is computed; and a bad window is reported as for any tensor.
             _ => Ok(ops::max_pool2d(&self.tensor()?, kernel, stride)?.into()),
         }
@@ -177,7 +228,7 @@ impl FeatureMap {
                 ..c.wide.shape()
             };
             if groups.windows(2).all(|w| size(&w[0]) == size(&w[1])) && !groups.is_empty() {
-                return Ok(FeatureMap(Kind::Fused(groups)));
+                return Ok(Self::fused(groups));
             }
         }
         let tensors: Vec<Tensor> = maps.iter().map(|m| m.tensor()).collect::<Result<_>>()?;
@@ -192,11 +243,9 @@ impl FeatureMap {
         if let (Some([skip]), Some([branch])) = (self.groups(), other.groups())
             && branch.wide.is_linear()
             && let Ok(wide) = skip.wide.clone().and(&branch.wide)
+            && let Some(inputs) = together(skip, branch)
         {
-            return Ok(Self::fused(Channels {
-                wide,
-                expansion: None,
-            }));
+            return Ok(Self::fused(vec![Channels { wide, inputs }]));
         }
         Ok((self.tensor()? + other.tensor()?)?.into())
     }
@@ -212,14 +261,17 @@ impl FeatureMap {
         if let Some([g]) = self.groups()
             && let Ok(wide) = g.wide.extended(rows, columns)
         {
-            let expansion = match &g.expansion {
-                Some((maps, expand)) => {
-                    let maps = maps.extended(rows, columns).map_err(wrap)?;
-                    Some((Arc::new(maps), expand.clone()))
+            match g.inputs.as_deref() {
+                None => return Ok(Self::fused(vec![g.with(wide)])),
+                Some([input]) if input.towards == Towards::Maps => {
+                    let maps = input.tensor.pad_with_zeros(2, 0, rows)?;
+                    let tensor = maps.pad_with_zeros(3, 0, columns)?;
+                    let towards = Towards::Maps;
+                    let inputs = Some(vec![Input { tensor, towards }]);
+                    return Ok(Self::fused(vec![Channels { wide, inputs }]));
                 }
-                None => None,
-            };
-            return Ok(Self::fused(Channels { wide, expansion }));
+                Some(_) => {}
+            }
         }
         let tensor = self.tensor()?;
         let tensor = tensor.pad_with_zeros(2, 0, rows)?;
@@ -233,30 +285,28 @@ impl FeatureMap {
     pub fn global_mean(&self) -> Result<Tensor> {
         match &self.0 {
             Kind::Tensor(tensor) => tensor.flatten_from(2)?.mean(2),
-            Kind::Fused(groups) => {
+            Kind::Fused(groups, _) => {
                 let means: Vec<Tensor> = groups
                     .iter()
-                    .map(|g| {
-                        let s = g.wide.shape();
-                        Tensor::from_vec(g.wide.means(), (s.images, s.channels), &Device::Cpu)
-                    })
+                    .map(|g| g.read(What::Means))
                     .collect::<Result<_>>()?;
                 Tensor::cat(&means, 1)
             }
         }
     }
 
-    pub(crate) fn normalize(&self, over: Statistics, eps: f64) -> Result<Self> {
+    pub(crate) fn normalize(&self, over: Over, eps: f64) -> Result<Self> {
         if let Some([g]) = self.groups()
-            && let Some((maps, expand)) = &g.expansion
-            && let Some(map) = normalized(maps, expand, g.wide.shape().channels, over, eps)?
+            && g.wide.is_expansion()
+            && let Ok(wide) = g.wide.clone().normalize(over, eps)
         {
-            return Ok(map);
+            return Ok(Self::fused(vec![g.with(wide)]));
         }
+        // Groups that do not divide the channels are refused here, with a sentence.
         let x = self.tensor()?;
         Ok(match over {
-            Statistics::Batch => ops::normalize_batch(&x, eps)?,
-            Statistics::Groups(groups) => ops::normalize_groups(&x, groups, eps)?,
+            Over::Batch => ops::normalize_batch(&x, eps)?,
+            Over::Groups(groups) => ops::normalize_groups(&x, groups, eps)?,
         }
         .into())
     }
@@ -283,40 +333,13 @@ impl FeatureMap {
     }
 }
 
-/// Channels that are an expansion of `maps`, behind a norm: the statistics of the channels follow from those of the maps, and the norm
-/// becomes other factors and a shift.
-fn normalized(
-    maps: &Arc<Maps>,
-    expand: &[f32],
-    channels: usize,
-    over: Statistics,
-    eps: f64,
-) -> Result<Option<FeatureMap>> {
-    let narrow = maps.shape().channels;
-    let mut moments = moments(maps).map_err(wrap)?;
-    let per = match over {
-        Statistics::Batch => {
-            moments = moments.pooled();
-            1
-        }
-        Statistics::Groups(groups) if groups > 0 && channels.is_multiple_of(groups) => {
-            channels / groups
-        }
-        // Refused with a sentence by the operation on tensors.
-        Statistics::Groups(_) => return Ok(None),
-    };
-    let (mut factors, mut shift) = (Vec::new(), Vec::new());
-    for (i, (mean, variance)) in moments.expanded(expand, per).into_iter().enumerate() {
-        let scale = 1.0 / (variance + eps).sqrt();
-        let first = i * per % channels;
-        for row in expand[first * narrow..(first + per) * narrow].chunks_exact(narrow) {
-            factors.extend(row.iter().map(|&e| (f64::from(e) * scale) as f32));
-            shift.push((-mean * scale) as f32);
-        }
+/// What the terms of both were made from; nothing if one operation can't hand gradients on to all of them, or if gradients are wanted
+/// for one of the two only.
+#[expect(clippy::option_option, reason = "whether they fit, and whether there are any")]
+fn together(a: &Channels, b: &Channels) -> Option<Option<Vec<Input>>> {
+    match (&a.inputs, &b.inputs) {
+        (None, None) => Some(None),
+        (Some(a), Some(b)) if a.len() + b.len() <= MOST_TERMS => Some(Some([&a[..], b].concat())),
+        _ => None,
     }
-    let wide = Wide::new(channels, vec![maps.clone()], &factors, &shift, false).map_err(wrap)?;
-    Ok(Some(FeatureMap::fused(Channels {
-        wide,
-        expansion: None,
-    })))
 }

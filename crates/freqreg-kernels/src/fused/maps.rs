@@ -1,6 +1,9 @@
 //! Narrow maps: a few channels at every pixel of a batch.
 
+use super::sinks::Place;
+use crate::conv::Conv2d;
 use crate::error::{Error, Result, at_least_one, count, length};
+use crate::parallel::{self, Shared};
 
 /// Sizes of a stack of maps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +26,7 @@ impl MapShape {
     }
 
     /// The same if it is a possible one.
-    fn validated(self, border: [usize; 2]) -> Result<Self> {
+    pub(super) fn validated(self, border: [usize; 2]) -> Result<Self> {
         at_least_one("channels", self.channels)?;
         at_least_one("images", self.images)?;
         at_least_one("height", self.height)?;
@@ -85,6 +88,53 @@ impl Maps {
                 maps.data[start + y * row..][..w].copy_from_slice(from);
             }
         }
+        Ok(maps)
+    }
+
+    /// What a convolution's windows hold of images `[images, channels, height, width]`: for each channel and place of the window, in this
+    /// order, a channel of the pixels found there, and zeros where a window reaches beyond the image. A filter's weights are the
+    /// expansion of these maps to its output.
+    ///
+    /// # Errors
+    /// An impossible geometry, or a number of values that is not that of its input.
+    pub fn windows(conv: &Conv2d, images: &[f32]) -> Result<Self> {
+        conv.validated()?;
+        length("images", images, conv.input_len())?;
+        let [height, width] = conv.output_size();
+        let [kh, kw] = conv.kernel;
+        let shape = MapShape {
+            channels: conv.channels_in * kh * kw,
+            images: conv.batch,
+            height,
+            width,
+        };
+        let mut maps = Self::zeros(shape, [0, 0])?;
+        let plane = maps.plane();
+        let (pixels, image) = (conv.height * conv.width, height * width);
+        let shared = Shared::new(&mut maps.data);
+        parallel::for_each(conv.batch, plane * shape.channels, |n| {
+            for c in 0..shape.channels {
+                let (q, a, b) = (c / (kh * kw), c / kw % kh, c % kw);
+                let from = &images[(n * conv.channels_in + q) * pixels..][..pixels];
+                let start = c * plane + n * image;
+                // SAFETY: every task has an image of its own.
+                let to = unsafe { shared.part(start..start + image) };
+                for (y, to) in to.chunks_exact_mut(width).enumerate() {
+                    let line = (y * conv.stride[0] + a * conv.dilation[0])
+                        .checked_sub(conv.padding[0])
+                        .filter(|&line| line < conv.height);
+                    let Some(line) = line else {
+                        continue;
+                    };
+                    let from = &from[line * conv.width..][..conv.width];
+                    for (x, to) in to.iter_mut().enumerate() {
+                        let at = (x * conv.stride[1] + b * conv.dilation[1])
+                            .wrapping_sub(conv.padding[1]);
+                        *to = from.get(at).copied().unwrap_or(0.0);
+                    }
+                }
+            }
+        });
         Ok(maps)
     }
 
@@ -208,6 +258,16 @@ impl Maps {
     /// Where the first pixel of an image lies.
     fn start(&self, channel: usize, image: usize) -> usize {
         channel * self.plane() + image * self.image() + self.border[0] * self.row() + self.border[1]
+    }
+
+    /// The channels at some pixels of maps without a border, into the next of the rows `to`, with zeros behind the last pixel.
+    #[inline(always)]
+    pub(super) fn rows(&self, at: Place, to: &mut std::slice::ChunksExactMut<'_, f32>) {
+        let planes = self.data.chunks_exact(self.plane());
+        for (plane, to) in planes.take(self.shape.channels).zip(to) {
+            to[..at.count].copy_from_slice(&plane[at.start..at.start + at.count]);
+            to[at.count..].fill(0.0);
+        }
     }
 
     pub(super) fn data(&self) -> &[f32] {

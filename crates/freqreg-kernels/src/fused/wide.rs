@@ -5,6 +5,7 @@ use std::sync::Arc;
 use pulp::{Arch, Simd, WithSimd};
 
 use super::maps::{MapShape, Maps, WIDEST};
+use super::norm::{Normalised, Over};
 use super::sinks::{Images, Place, Project, Sink, Sums};
 use crate::error::{Error, Result, length};
 use crate::parallel::{self, Shared};
@@ -18,24 +19,73 @@ const TASK: usize = 1 << 18;
 
 /// One step of a [`Wide`]: narrow maps expanded to the wide channels and added to what came before.
 #[derive(Debug, Clone)]
-struct Term {
-    maps: Vec<Arc<Maps>>,
-    narrow: usize,
+pub(super) struct Term {
+    /// What is expanded, as it was given.
+    pub(super) source: Arc<Maps>,
+    /// The same for each phase of a pool; the source itself without one.
+    pub(super) maps: Vec<Arc<Maps>>,
+    pub(super) narrow: usize,
+    /// What the maps are expanded by, as it was given: `[channels, narrow]`.
+    pub(super) expand: Arc<Vec<f32>>,
+    pub(super) factors: Arc<Factors>,
+    /// The norm that has gone into the factors.
+    pub(super) norm: Option<Arc<Normalised>>,
+    pub(super) relu: bool,
+}
+
+/// What a term multiplies its maps by and adds.
+#[derive(Debug)]
+pub(super) struct Factors {
     /// Blocks of wide channels.
     blocks: usize,
-    /// Images that have weights of their own: all, or one for all of them.
+    /// Images that have factors of their own: all, or one for all of them.
     sets: usize,
     /// For each set and block of channels, `[narrow, BLOCK]`.
     expand: Vec<f32>,
     /// For each set, the channels; empty without shifts.
     shift: Vec<f32>,
-    relu: bool,
+}
+
+impl Factors {
+    /// From `expand` `[sets, channels, narrow]` and `shift` `[sets, channels]` or empty.
+    fn new(channels: usize, narrow: usize, expand: &[f32], shift: &[f32]) -> Self {
+        let (mut packed, mut shifts) = (Vec::new(), Vec::new());
+        for set in expand.chunks_exact(channels * narrow) {
+            pack(set, narrow, &mut packed);
+        }
+        for set in shift.chunks_exact(channels) {
+            shifts.extend_from_slice(set);
+            shifts.resize(shifts.len().next_multiple_of(BLOCK), 0.0);
+        }
+        Self {
+            blocks: blocks(channels),
+            sets: expand.len() / (channels * narrow),
+            expand: packed,
+            shift: shifts,
+        }
+    }
+
+    /// Where the factors of a block of channels lie, counted in blocks.
+    #[inline(always)]
+    fn place(&self, part: usize, block: usize) -> usize {
+        match self.sets {
+            1 => block,
+            _ => part * self.blocks + block,
+        }
+    }
+
+    /// The factors of a block of channels, `[narrow, BLOCK]`.
+    #[inline(always)]
+    pub(super) fn block(&self, part: usize, block: usize, narrow: usize) -> &[f32] {
+        let len = narrow * BLOCK;
+        &self.expand[self.place(part, block) * len..][..len]
+    }
 }
 
 impl Term {
-    /// Adds the term to a block of channels at `V` registers of pixels, whose narrow maps are next in `z`.
+    /// Adds the term to a block of channels at `V` registers of pixels, whose narrow maps are next in `z`; without its ReLU.
     #[inline(always)]
-    fn add<S: Simd, const V: usize>(
+    pub(super) fn add<S: Simd, const V: usize>(
         &self,
         simd: S,
         part: usize,
@@ -43,13 +93,9 @@ impl Term {
         z: &mut std::slice::ChunksExact<'_, S::f32s>,
         sums: &mut [[S::f32s; V]; BLOCK],
     ) {
-        let block = match self.sets {
-            1 => block,
-            _ => part * self.blocks + block,
-        };
-        let len = self.narrow * BLOCK;
-        if !self.shift.is_empty() {
-            let shift = &self.shift[block * BLOCK..][..BLOCK];
+        let factors = &*self.factors;
+        if !factors.shift.is_empty() {
+            let shift = &factors.shift[factors.place(part, block) * BLOCK..][..BLOCK];
             for (sums, &shift) in sums.iter_mut().zip(shift) {
                 let shift = simd.splat_f32s(shift);
                 for sum in sums {
@@ -57,7 +103,7 @@ impl Term {
                 }
             }
         }
-        let expand = &self.expand[block * len..][..len];
+        let expand = factors.block(part, block, self.narrow);
         for (factors, z) in expand.chunks_exact(BLOCK).zip(z) {
             let z: [S::f32s; V] = std::array::from_fn(|v| z[v]);
             for (sums, &factor) in sums.iter_mut().zip(factors) {
@@ -67,31 +113,35 @@ impl Term {
                 }
             }
         }
-        if self.relu {
-            let zero = simd.splat_f32s(0.0);
-            for sum in sums.iter_mut().flatten() {
-                // Zero first: where the other is NaN, NaN is what comes out.
-                *sum = simd.max_f32s(zero, *sum);
-            }
-        }
+    }
+}
+
+/// max(x, 0), and NaN where x is.
+#[inline(always)]
+pub(super) fn rectify<S: Simd, const V: usize>(simd: S, sums: &mut [[S::f32s; V]; BLOCK]) {
+    let zero = simd.splat_f32s(0.0);
+    for sum in sums.iter_mut().flatten() {
+        // Zero first: where the other is NaN, NaN is what comes out.
+        *sum = simd.max_f32s(zero, *sum);
     }
 }
 
 /// Wide channels at every pixel of a batch, which are computed where they are read and stored nowhere.
 ///
-/// They are given by terms. Each expands its narrow maps (`expand`, `[channels, narrow]`) and adds a shift for each channel, adds
-/// that to the sum so far, and may then replace the sum by `max(sum, 0)`. One term with a ReLU is a convolution's output behind a norm
-/// and a ReLU; further terms are those of residual networks. With several phases, all of it is done for each phase, and the largest
-/// result counts: a max-pool.
+/// They are a sum of terms. Each expands its narrow maps (`expand`, `[channels, narrow]`) and adds a shift for each channel, or is
+/// normalised; that is added to the sum so far, which may then be replaced by `max(sum, 0)`. One term with a ReLU is a convolution's
+/// output behind a norm and a ReLU; further terms are those of residual networks. Behind a max-pool all of it is done for each place
+/// of the pool's window, a phase, and the largest result counts.
 #[derive(Debug, Clone)]
 pub struct Wide {
-    shape: MapShape,
-    phases: usize,
-    sets: usize,
-    terms: Vec<Term>,
+    pub(super) shape: MapShape,
+    pub(super) phases: usize,
+    /// Windows and their step, behind a pool.
+    pub(super) pool: Option<[[usize; 2]; 2]>,
+    pub(super) terms: Vec<Term>,
 }
 
-fn blocks(channels: usize) -> usize {
+pub(super) fn blocks(channels: usize) -> usize {
     channels.div_ceil(BLOCK)
 }
 
@@ -104,110 +154,103 @@ fn pack(weights: &[f32], columns: usize, packed: &mut Vec<f32>) {
     }
 }
 
-impl Wide {
-    /// Channels that are zero, before any term; `maps` are those of the first term, and give the sizes.
-    ///
-    /// `maps` are one stack for each phase, as [`Maps::phases`] gives them, or a single one.
-    /// `expand` is `[sets, channels, narrow]` and `shift` `[sets, channels]` or empty, with one set for all images or one for each.
-    ///
-    /// # Errors
-    /// Maps of different sizes or with a border, and slices whose lengths do not fit.
-    pub fn new(
-        channels: usize,
-        maps: Vec<Arc<Maps>>,
-        expand: &[f32],
-        shift: &[f32],
-        relu: bool,
-    ) -> Result<Self> {
-        let Some(first) = maps.first() else {
-            return Err(Error::Zero { what: "phases" });
-        };
-        let wide = Self {
-            shape: MapShape {
-                channels,
-                ..first.shape()
-            },
-            phases: maps.len(),
-            sets: 1,
-            terms: Vec::new(),
-        };
-        wide.plus(maps, expand, shift, relu)
-    }
+/// `[to, channels]` to `[blocks of channels, to, BLOCK]`.
+pub(super) fn pack_columns(weights: &[f32], channels: usize) -> Vec<f32> {
+    let to = weights.len() / channels;
+    let transposed: Vec<f32> = (0..channels * to)
+        .map(|i| weights[i % to * channels + i / to])
+        .collect();
+    let mut packed = Vec::with_capacity(blocks(channels) * to * BLOCK);
+    pack(&transposed, to, &mut packed);
+    packed
+}
 
-    /// With one more term.
+impl Wide {
+    /// `expand` (`[channels, narrow]`) times the maps, plus `shift` (`[channels]`, or empty).
     ///
     /// # Errors
-    /// As [`Wide::new`].
-    pub fn plus(
-        mut self,
-        maps: Vec<Arc<Maps>>,
-        expand: &[f32],
-        shift: &[f32],
-        relu: bool,
-    ) -> Result<Self> {
-        if maps.len() != self.phases {
-            return Err(Error::Length {
-                what: "list of phases",
-                expected: self.phases,
-                got: maps.len(),
+    /// Maps with a border, and slices whose lengths do not fit.
+    pub fn new(channels: usize, maps: Arc<Maps>, expand: &[f32], shift: &[f32]) -> Result<Self> {
+        let (shape, narrow) = (maps.shape(), maps.shape().channels);
+        if maps.border() != [0, 0] {
+            return Err(Error::TooLarge {
+                what: "border of maps that are expanded",
+                limit: 0,
+                got: maps.border()[0].max(maps.border()[1]),
             });
         }
-        let channels = self.shape.channels;
-        let narrow = maps[0].shape().channels;
-        for m in &maps {
-            let s = m.shape();
-            let fits = MapShape {
-                channels: narrow,
-                ..self.shape
-            };
-            if s != fits || m.border() != [0, 0] {
-                return Err(Error::Length {
-                    what: "maps of a term",
-                    expected: fits.channels * fits.pixels(),
-                    got: s.channels * s.pixels(),
-                });
-            }
-        }
-        let per_image = expand.len() != channels * narrow;
-        let sets = if per_image { self.shape.images } else { 1 };
-        length("expansion", expand, sets * channels * narrow)?;
+        let shape = MapShape { channels, ..shape };
+        shape.validated([0, 0])?;
+        length("expansion", expand, channels * narrow)?;
         if !shift.is_empty() {
-            length("shifts", shift, sets * channels)?;
+            length("shifts", shift, channels)?;
         }
-        let (mut packed, mut shifts) = (Vec::new(), Vec::new());
-        for set in expand.chunks_exact(channels * narrow) {
-            pack(set, narrow, &mut packed);
+        Ok(Self {
+            shape,
+            phases: 1,
+            pool: None,
+            terms: vec![Term {
+                source: maps.clone(),
+                maps: vec![maps],
+                narrow,
+                factors: Arc::new(Factors::new(channels, narrow, expand, shift)),
+                expand: Arc::new(expand.to_vec()),
+                norm: None,
+                relu: false,
+            }],
+        })
+    }
+
+    /// Normalised: each channel, or each group of channels of each image, to mean 0 and variance 1. The statistics follow from those of
+    /// the maps, and the norm becomes other factors and a shift.
+    ///
+    /// # Errors
+    /// Anything but one expansion without a shift, which nothing has been done to yet; groups that do not divide the channels.
+    pub fn normalize(mut self, over: Over, eps: f64) -> Result<Self> {
+        let channels = self.shape.channels;
+        if let Over::Groups(groups) = over
+            && (groups == 0 || !channels.is_multiple_of(groups))
+        {
+            return Err(Error::Range {
+                what: "groups of a norm",
+                expected: "a divisor of the channels",
+                got: groups as f64,
+            });
         }
-        for set in shift.chunks_exact(channels) {
-            shifts.extend_from_slice(set);
-            shifts.resize(shifts.len().next_multiple_of(BLOCK), 0.0);
-        }
-        self.sets = self.sets.max(sets);
-        self.terms.push(Term {
-            maps,
-            narrow,
-            blocks: blocks(channels),
-            sets,
-            expand: packed,
-            shift: shifts,
-            relu,
-        });
+        let plain = self.is_expansion();
+        let ([term], true) = (&mut self.terms[..], plain) else {
+            return Err(Error::Range {
+                what: "norm",
+                expected: "of a single expansion without shift, ReLU and pool",
+                got: f64::NAN,
+            });
+        };
+        let norm = Normalised::new(&term.source, &term.expand, channels, over, eps)?;
+        let (expand, shift) = norm.factors(&term.expand, channels);
+        term.factors = Arc::new(Factors::new(channels, term.narrow, &expand, &shift));
+        term.norm = Some(Arc::new(norm));
         Ok(self)
+    }
+
+    /// Whether this is an expansion of maps and nothing else: no shift, norm, ReLU or pool.
+    #[must_use]
+    pub fn is_expansion(&self) -> bool {
+        self.pool.is_none()
+            && matches!(&self.terms[..], [t] if !t.relu && t.factors.shift.is_empty() && t.norm.is_none())
     }
 
     /// The terms of `other` after those of this one.
     ///
     /// # Errors
-    /// Sizes that differ.
+    /// Sizes or pools that differ.
     pub fn and(mut self, other: &Self) -> Result<Self> {
-        if (self.shape, self.phases) != (other.shape, other.phases) {
+        if (self.shape, self.pool) != (other.shape, other.pool) {
             return Err(Error::Length {
                 what: "added channels",
                 expected: self.shape.channels * self.shape.pixels(),
                 got: other.shape.channels * other.shape.pixels(),
             });
         }
-        self.sets = self.sets.max(other.sets);
         self.terms.extend(other.terms.iter().cloned());
         Ok(self)
     }
@@ -232,7 +275,7 @@ impl Wide {
     /// # Errors
     /// A window that does not fit, and channels that went through a pool already: compute them first.
     pub fn max_pool(&self, kernel: [usize; 2], stride: [usize; 2]) -> Result<Self> {
-        if self.phases != 1 {
+        if self.pool.is_some() {
             return Err(Error::TooLarge {
                 what: "number of pools one behind the other",
                 limit: 1,
@@ -240,8 +283,9 @@ impl Wide {
             });
         }
         let mut pooled = self.clone();
+        pooled.pool = Some([kernel, stride]);
         for term in &mut pooled.terms {
-            let phases = term.maps[0].phases(kernel, stride)?;
+            let phases = term.source.phases(kernel, stride)?;
             pooled.phases = phases.len();
             let shape = phases[0].shape();
             pooled.shape = MapShape {
@@ -253,28 +297,47 @@ impl Wide {
         Ok(pooled)
     }
 
-    /// With zeros below and right of each image. Only for channels that are zero where the maps are.
+    /// With zeros below and right of each image. Only for an expansion.
     ///
     /// # Errors
-    /// Shifts, or several phases.
+    /// Shifts, norms or a pool.
     pub fn extended(&self, rows: usize, columns: usize) -> Result<Self> {
-        if self.phases != 1 || self.terms.iter().any(|t| !t.shift.is_empty()) {
+        let ([term], true) = (&self.terms[..], self.is_expansion()) else {
             return Err(Error::Range {
                 what: "extension by zeros",
-                expected: "of channels without shifts and pools",
+                expected: "of a single expansion without shift, norm, ReLU and pool",
                 got: f64::NAN,
             });
+        };
+        let maps = Arc::new(term.source.extended(rows, columns)?);
+        Self::new(self.shape.channels, maps, &term.expand, &[])
+    }
+
+    /// `weights` (`[out, channels]`) times the expansion, `[out, narrow]`: what the maps of an expansion are projected by, as nothing
+    /// stands between the two.
+    ///
+    /// # Errors
+    /// Anything but an expansion, and weights that do not fit.
+    pub fn joined(&self, weights: &[f32]) -> Result<Vec<f32>> {
+        let ([term], true) = (&self.terms[..], self.is_expansion()) else {
+            return Err(Error::Range {
+                what: "product of projection and expansion",
+                expected: "of a single expansion without shift, norm, ReLU and pool",
+                got: f64::NAN,
+            });
+        };
+        let (channels, narrow) = (self.shape.channels, term.narrow);
+        let out = weights.len() / channels;
+        length("projection", weights, out * channels)?;
+        let mut joined = vec![0.0; out * narrow];
+        for (to, row) in joined.chunks_exact_mut(narrow).zip(weights.chunks_exact(channels)) {
+            for (&factor, expand) in row.iter().zip(term.expand.chunks_exact(narrow)) {
+                to.iter_mut()
+                    .zip(expand)
+                    .for_each(|(to, e)| *to += factor * e);
+            }
         }
-        let mut out = self.clone();
-        for term in &mut out.terms {
-            term.maps = vec![Arc::new(term.maps[0].extended(rows, columns)?)];
-            let shape = term.maps[0].shape();
-            out.shape = MapShape {
-                channels: self.shape.channels,
-                ..shape
-            };
-        }
-        Ok(out)
+        Ok(joined)
     }
 
     /// The sizes, with the number of wide channels.
@@ -320,13 +383,19 @@ impl Wide {
                 got: out.shape().channels * out.shape().pixels(),
             });
         }
-        // [channels, out], so that a block's columns lie together.
         let channels = self.shape.channels;
-        let mut packed = Vec::with_capacity(blocks(channels) * to * BLOCK);
-        let transposed: Vec<f32> = (0..channels * to)
-            .map(|i| weights[i % to * channels + i / to])
-            .collect();
-        pack(&transposed, to, &mut packed);
+        let narrow = self.terms[0].narrow;
+        if self.is_expansion() && narrow < channels {
+            // The maps themselves, as channels of which there are fewer.
+            let mut identity = vec![0.0; narrow * narrow];
+            identity
+                .iter_mut()
+                .step_by(narrow + 1)
+                .for_each(|v| *v = 1.0);
+            let maps = Self::new(narrow, self.terms[0].source.clone(), &identity, &[])?;
+            return maps.project(&self.joined(weights)?, out, add);
+        }
+        let packed = pack_columns(weights, channels);
         let (layout, plane) = (out.layout(), out.plane());
         let out = Shared::new(out.data_mut());
         let sink = Project {
@@ -337,7 +406,7 @@ impl Wide {
             add,
             out,
         };
-        self.run(&sink, 2 * to * channels);
+        self.run(&sink, 2 * to * channels, self.sets() > 1);
         Ok(())
     }
 
@@ -350,7 +419,7 @@ impl Wide {
             shape: s,
             out: Shared::new(&mut out),
         };
-        self.run(&sink, s.channels);
+        self.run(&sink, s.channels, self.sets() > 1);
         out
     }
 
@@ -362,15 +431,12 @@ impl Wide {
         // Tiles write sums of their own, which are added in the order of the tiles.
         let tiles = pixels.div_ceil(WIDEST);
         let mut sums = vec![0.0; s.images * tiles * s.channels];
-        let mut each = self.clone();
-        // One set an image keeps a tile within its image.
-        each.sets = s.images;
         let sink = Sums {
             shape: s,
             tiles,
             out: Shared::new(&mut sums),
         };
-        each.run(&sink, s.channels);
+        self.run(&sink, s.channels, true);
         let mut means = Vec::with_capacity(s.images * s.channels);
         for image in sums.chunks_exact(tiles * s.channels) {
             for c in 0..s.channels {
@@ -383,47 +449,105 @@ impl Wide {
         means
     }
 
-    /// Calls `sink` with every tile of every block of channels. Tiles are at most [`WIDEST`] pixels wide and do not depend on the
-    /// number of threads; where images have weights of their own, a tile lies within one image.
-    fn run<K: Sink>(&self, sink: &K, sink_work: usize) {
-        self.run_by(sink, sink_work, |tile| Arch::new().dispatch(tile));
+    /// Images that have factors of their own in some term: all, or one for all of them.
+    pub(super) fn sets(&self) -> usize {
+        self.terms.iter().map(|t| t.factors.sets).max().unwrap_or(1)
+    }
+
+    /// Calls `sink` with every tile of every block of channels.
+    fn run<K: Sink>(&self, sink: &K, sink_work: usize, within_images: bool) {
+        self.run_by(sink, sink_work, within_images, |tile| {
+            Arch::new().dispatch(tile);
+        });
     }
 
     fn run_by<K: Sink>(
         &self,
         sink: &K,
         sink_work: usize,
+        within_images: bool,
         compute: impl Fn(Tile<'_, K>) + Sync + Send,
     ) {
-        let s = self.shape;
-        let (parts, pixels) = match self.sets {
-            1 => (1, s.pixels()),
-            images => (images, s.height * s.width),
-        };
         let narrow: usize = self.narrow().iter().sum();
-        let work = s.pixels() * (self.phases * narrow * s.channels + sink_work);
-        let tiles = pixels.div_ceil(WIDEST);
-        let per_tile = work / (parts * tiles).max(1);
-        let bunch = (TASK / per_tile.max(1)).clamp(1, tiles);
-        let bunches = tiles.div_ceil(bunch);
+        let tiling = Tiling::new(
+            self.shape,
+            self.work() + self.shape.pixels() * sink_work,
+            within_images,
+        );
         let rows = self.phases * narrow + sink.scratch();
-        parallel::for_each(parts * bunches, work, |task| {
-            let (part, first) = (task / bunches, task % bunches * bunch);
+        parallel::for_each(tiling.tasks(), tiling.work, |task| {
             // The working memory is taken here: what is called between a dispatch and its loops must be inlined.
             with_scratch(rows * WIDEST, |scratch: &mut [f32]| {
-                for tile in first..tiles.min(first + bunch) {
-                    let start = tile * WIDEST;
+                for (part, at) in tiling.tiles(task) {
                     compute(Tile {
                         wide: self,
                         sink,
                         part,
-                        start: part * pixels + start,
-                        count: WIDEST.min(pixels - start),
+                        start: at.start,
+                        count: at.count,
                         scratch,
                     });
                 }
             });
         });
+    }
+}
+
+/// How pixels are split into tasks of tiles of at most [`WIDEST`] pixels, whatever the number of threads.
+pub(super) struct Tiling {
+    /// Images, where a tile lies within one of them, or 1.
+    parts: usize,
+    /// Pixels of a part.
+    pixels: usize,
+    /// Tiles of a task, and of a part.
+    bunch: usize,
+    tiles: usize,
+    /// Multiply-adds of everything.
+    work: usize,
+}
+
+impl Tiling {
+    pub(super) fn new(shape: MapShape, work: usize, within_images: bool) -> Self {
+        let (parts, pixels) = match within_images {
+            true => (shape.images, shape.height * shape.width),
+            false => (1, shape.pixels()),
+        };
+        let tiles = pixels.div_ceil(WIDEST);
+        let per_tile = work / (parts * tiles).max(1);
+        Self {
+            parts,
+            pixels,
+            bunch: (TASK / per_tile.max(1)).clamp(1, tiles),
+            tiles,
+            work,
+        }
+    }
+
+    pub(super) fn work(&self) -> usize {
+        self.work
+    }
+
+    pub(super) fn tasks(&self) -> usize {
+        self.parts * self.tiles.div_ceil(self.bunch)
+    }
+
+    /// The part of a task.
+    pub(super) fn part(&self, task: usize) -> usize {
+        task / self.tiles.div_ceil(self.bunch)
+    }
+
+    /// The tiles of a task, with its part.
+    pub(super) fn tiles(&self, task: usize) -> impl Iterator<Item = (usize, Place)> {
+        let bunches = self.tiles.div_ceil(self.bunch);
+        let (part, first) = (task / bunches, task % bunches * self.bunch);
+        (first..self.tiles.min(first + self.bunch)).map(move |tile| {
+            let start = tile * WIDEST;
+            let place = Place {
+                start: part * self.pixels + start,
+                count: WIDEST.min(self.pixels - start),
+            };
+            (part, place)
+        })
     }
 }
 
@@ -482,19 +606,7 @@ impl<K: Sink> Tile<'_, K> {
         let rows = wide.phases * narrow;
         let scratch = &mut self.scratch[..(rows + self.sink.scratch()) * width];
         let (z, own) = scratch.split_at_mut(rows * width);
-        let mut to = z.chunks_exact_mut(width);
-        for phase in 0..wide.phases {
-            for term in &wide.terms {
-                let maps = &term.maps[phase];
-                let planes = maps.data().chunks_exact(maps.plane());
-                for plane in planes.take(maps.shape().channels) {
-                    if let Some(to) = to.next() {
-                        to[..at.count].copy_from_slice(&plane[at.start..at.start + at.count]);
-                        to[at.count..].fill(0.0);
-                    }
-                }
-            }
-        }
+        wide.load(z, width, at);
         self.sink.begin(own);
         let z = S::as_simd_f32s(z).0;
         let registers = S::as_mut_simd_f32s(own).0;
@@ -503,6 +615,19 @@ impl<K: Sink> Tile<'_, K> {
             self.sink.take::<S, V>(simd, block, &values, registers, at);
         }
         self.sink.end(own, width, at);
+    }
+}
+
+impl Wide {
+    /// The maps at some pixels, `[phases, terms, narrow, width]`, with zeros behind the last pixel.
+    #[inline(always)]
+    pub(super) fn load(&self, z: &mut [f32], width: usize, at: Place) {
+        let mut to = z.chunks_exact_mut(width);
+        for phase in 0..self.phases {
+            for term in &self.terms {
+                term.maps[phase].rows(at, &mut to);
+            }
+        }
     }
 }
 
@@ -520,6 +645,9 @@ fn block_of<S: Simd, const V: usize>(
     if let (1, [term]) = (wide.phases, &wide.terms[..]) {
         let mut sums = [[zero; V]; BLOCK];
         term.add(simd, part, block, &mut z, &mut sums);
+        if term.relu {
+            rectify(simd, &mut sums);
+        }
         return sums;
     }
     let mut best = [[zero; V]; BLOCK];
@@ -527,6 +655,9 @@ fn block_of<S: Simd, const V: usize>(
         let mut sums = [[zero; V]; BLOCK];
         for term in &wide.terms {
             term.add(simd, part, block, &mut z, &mut sums);
+            if term.relu {
+                rectify(simd, &mut sums);
+            }
         }
         if phase == 0 {
             best = sums;
@@ -553,6 +684,7 @@ pub(super) fn fused<S: Simd>(simd: S, a: S::f32s, b: S::f32s, c: S::f32s) -> S::
 
 #[cfg(test)]
 mod tests {
+    use super::super::backward::{Towards, Upstream};
     use super::*;
 
     fn values(len: usize, seed: usize) -> Vec<f32> {
@@ -561,7 +693,8 @@ mod tests {
             .collect()
     }
 
-    /// Two terms of two phases over images of odd sizes, weights for each image, compared with plain loops.
+    /// Two terms, one of them normalised for each image, behind a pool, over images of odd sizes: as computed for the best instruction
+    /// set, whose results other tests compare with plain loops.
     fn check<S: Simd>(simd: S) {
         let shape = MapShape {
             channels: 3,
@@ -569,61 +702,53 @@ mod tests {
             height: 9,
             width: 11,
         };
-        let one = Maps::from_images(shape, [0, 0], &values(3 * 198, 1)).unwrap();
-        let two = Maps::from_images(shape, [0, 0], &values(3 * 198, 2)).unwrap();
-        let phases = |m: &Maps| {
-            m.phases([1, 2], [1, 1])
-                .unwrap()
-                .into_iter()
-                .map(Arc::new)
-                .collect()
+        let maps =
+            |seed| Arc::new(Maps::from_images(shape, [0, 0], &values(594, seed)).unwrap());
+        let one = Wide::new(6, maps(1), &values(18, 3), &[]).unwrap();
+        let two = Wide::new(6, maps(2), &values(18, 4), &values(6, 5)).unwrap();
+        let wide = one.normalize(Over::Groups(2), 1e-5).unwrap().relu();
+        let wide = wide.and(&two).unwrap().max_pool([1, 2], [1, 1]).unwrap();
+        let out = MapShape {
+            channels: 5,
+            width: 10,
+            ..shape
         };
-        let (first, second) = (values(2 * 6 * 3, 3), values(6 * 3, 4));
-        let (shift, weights) = (values(2 * 6, 5), values(5 * 6, 6));
-        let wide = Wide::new(6, phases(&one), &first, &shift, true)
-            .and_then(|w| w.plus(phases(&two), &second, &[], false))
-            .unwrap();
-        let mut out = Maps::zeros(
-            MapShape {
-                channels: 5,
-                width: 10,
-                ..shape
-            },
-            [1, 2],
-        )
-        .unwrap();
-        let mut packed = Vec::new();
-        let transposed: Vec<f32> = (0..30).map(|i| weights[i % 5 * 6 + i / 5]).collect();
-        pack(&transposed, 5, &mut packed);
-        let (layout, plane) = (out.layout(), out.plane());
+        let weights = values(30, 6);
+        let (mut got, mut want) = (
+            Maps::zeros(out, [1, 2]).unwrap(),
+            Maps::zeros(out, [1, 2]).unwrap(),
+        );
+        wide.project(&weights, &mut want, false).unwrap();
+        let packed = pack_columns(&weights, 6);
+        let (layout, plane) = (got.layout(), got.plane());
         let sink = Project {
             weights: &packed,
             to: 5,
             layout,
             plane,
             add: false,
-            out: Shared::new(out.data_mut()),
+            out: Shared::new(got.data_mut()),
         };
-        wide.run_by(&sink, 0, |tile| simd.vectorize(tile));
-        let mut want = Vec::new();
-        let (a, b) = (one.to_images(), two.to_images());
-        for n in 0..2 {
-            for q in 0..5 {
-                for at in (0..99).filter(|at| at % 11 < 10) {
-                    let channel = |c: usize, at: usize| {
-                        let z = |z: &[f32], p: usize| z[(n * 3 + p) * 99 + at];
-                        let sum: f32 = (0..3).map(|p| first[(n * 6 + c) * 3 + p] * z(&a, p)).sum();
-                        let more: f32 = (0..3).map(|p| second[c * 3 + p] * z(&b, p)).sum();
-                        (sum + shift[n * 6 + c]).max(0.0) + more
-                    };
-                    let wide = |c| channel(c, at).max(channel(c, at + 1));
-                    want.push((0..6).map(|c| weights[q * 6 + c] * wide(c)).sum::<f32>());
-                }
-            }
-        }
-        for (i, (got, want)) in out.to_images().iter().zip(&want).enumerate() {
+        wide.run_by(&sink, 0, true, |tile| simd.vectorize(tile));
+        let (got, want) = (got.to_images(), want.to_images());
+        assert!(want.iter().any(|v| v.abs() > 1.0));
+        for (i, (got, want)) in got.iter().zip(&want).enumerate() {
             assert!((got - want).abs() < 1e-5, "{i}: {got} for {want}");
         }
+        let gradient = values(5 * 180, 7);
+        let upstream = Upstream::Projected {
+            weights: &weights,
+            gradient: &gradient,
+        };
+        let towards = [Towards::Expansion, Towards::Maps];
+        let best = wide.backward(upstream, &towards).unwrap();
+        let found = wide
+            .backward_by(upstream, &towards, |tile| simd.vectorize(tile))
+            .unwrap();
+        for (found, best) in found.iter().flatten().zip(best.iter().flatten()) {
+            assert!((found - best).abs() < 1e-3, "{found} for {best}");
+        }
+        assert!(best.iter().flatten().any(|v| v.abs() > 1.0));
     }
 
     #[test]

@@ -3,11 +3,12 @@
 use super::factored::Sizes;
 use crate::execution::gradients;
 use crate::map::{Channels, wrap};
+use crate::ops::kernel::slice;
 use crate::ops::{self, Conv2dShape};
 use crate::parameter::Factors;
 use crate::{Execution, FeatureMap, Parameter, trace};
-use candle_core::{DType, Result, Tensor};
-use freqreg_kernels::{MapShape, Maps, NarrowConv, Wide};
+use candle_core::{DType, Result, Storage, Tensor, bail};
+use freqreg_kernels::{MapShape, Maps, NarrowConv};
 
 /// Whether the layer runs fused, given what it would cost in multiply-adds.
 fn fuses(
@@ -17,8 +18,7 @@ fn fuses(
     execution: Execution,
     sizes: impl Fn() -> Option<(Sizes, [usize; 2], bool)>,
 ) -> bool {
-    let possible = !gradients()
-        && shape.groups == 1
+    let possible = shape.groups == 1
         && weight.transform_axes() == weight.shape()
         && weight.variable().dtype() == DType::F32
         && weight.variable().device().is_cpu()
@@ -37,10 +37,22 @@ fn values(tensor: &Tensor) -> Result<Vec<f32>> {
     tensor.flatten_all()?.to_vec1()
 }
 
-/// The channels of `x` projected by `basis` `[narrow, channels]`, within a border of zeros.
-fn project(groups: &[Channels], basis: &[f32], narrow: usize, border: [usize; 2]) -> Result<Maps> {
+/// Narrow maps: a tensor `[n, narrow, h, w]` where gradients are wanted.
+enum Narrow {
+    Maps(Maps),
+    Tensor(Tensor),
+}
+
+/// The channels of `x` projected by `basis` `[narrow, channels]`, within a border of zeros if that is no tensor.
+fn project(
+    groups: &[Channels],
+    basis: &[f32],
+    narrow: usize,
+    border: [usize; 2],
+) -> Result<Narrow> {
     let all: usize = groups.iter().map(|g| g.wide.shape().channels).sum();
     let mut first = 0;
+    let mut tensors: Vec<Tensor> = Vec::new();
     let mut out: Option<Maps> = None;
     for group in groups {
         let shape = group.wide.shape();
@@ -50,60 +62,108 @@ fn project(groups: &[Channels], basis: &[f32], narrow: usize, border: [usize; 2]
             .flat_map(|row| row[first..first + count].iter().copied())
             .collect();
         first += count;
-        let add = out.is_some();
-        let to = match &mut out {
-            Some(maps) => maps,
-            None => out.insert(
-                Maps::zeros(
-                    MapShape {
-                        channels: narrow,
-                        ..shape
-                    },
-                    border,
-                )
-                .map_err(wrap)?,
-            ),
-        };
         let pixels = shape.pixels() as f64;
         let maps: usize = group.wide.narrow().iter().sum();
         trace::work(
-            match &group.expansion {
-                Some(_) => pixels * (maps * narrow) as f64,
-                None => group.wide.work() as f64 + pixels * (count * narrow) as f64,
+            match group.wide.is_expansion() {
+                true => pixels * (maps * narrow) as f64,
+                false => group.wide.work() as f64 + pixels * (count * narrow) as f64,
             },
             pixels * (maps * group.wide.phases() + narrow) as f64,
         );
-        match &group.expansion {
-            // Nothing stands between expansion and projection: their product is as small as the maps.
-            Some((maps, expand)) => {
-                let inner = maps.shape().channels;
-                let mut joined = vec![0.0; narrow * inner];
-                for (to, row) in joined.chunks_exact_mut(inner).zip(part.chunks_exact(count)) {
-                    for (&factor, expand) in row.iter().zip(expand.chunks_exact(inner)) {
-                        to.iter_mut()
-                            .zip(expand)
-                            .for_each(|(to, e)| *to += factor * e);
-                    }
-                }
-                let mut identity = vec![0.0; inner * inner];
-                identity
-                    .iter_mut()
-                    .step_by(inner + 1)
-                    .for_each(|v| *v = 1.0);
-                Wide::new(inner, vec![maps.clone()], &identity, &[], false)
-                    .and_then(|maps| maps.project(&joined, to, add))
-            }
-            None => group.wide.project(&part, to, add),
+        if let Some(tensor) = group.projected(&part)? {
+            tensors.push(tensor);
+            continue;
         }
-        .map_err(wrap)?;
+        let shape = MapShape {
+            channels: narrow,
+            ..shape
+        };
+        let add = out.is_some();
+        let to = match &mut out {
+            Some(maps) => maps,
+            None => out.insert(Maps::zeros(shape, border).map_err(wrap)?),
+        };
+        group.wide.project(&part, to, add).map_err(wrap)?;
     }
-    out.ok_or_else(|| candle_core::Error::Msg("a feature map without channels".into()))
+    match (out, tensors.split_first()) {
+        (Some(maps), None) => Ok(Narrow::Maps(maps)),
+        (out, Some((first, rest))) => {
+            let mut sum = first.clone();
+            for tensor in rest {
+                sum = (sum + tensor)?;
+            }
+            if let Some(maps) = out {
+                sum = (sum + to_tensor(&maps)?)?;
+            }
+            Ok(Narrow::Tensor(sum))
+        }
+        (None, None) => bail!("a feature map without channels"),
+    }
 }
 
 fn to_tensor(maps: &Maps) -> Result<Tensor> {
     let s = maps.shape();
     let shape = (s.images, s.channels, s.height, s.width);
     Tensor::from_vec(maps.to_images(), shape, &candle_core::Device::Cpu)
+}
+
+/// The most numbers in a filter of an ordinary convolution that runs fused.
+const FEW: usize = 32;
+
+/// An ordinary convolution of few inputs: its weights are the expansion of the pixels that its windows hold. Only of a tensor that no
+/// gradient is wanted for, as pictures are.
+fn of_windows(
+    x: &FeatureMap,
+    weight: &Parameter,
+    shape: Conv2dShape,
+    execution: Execution,
+) -> Result<Option<FeatureMap>> {
+    let (&[o, i, kh, kw], (n, channels, h, w)) = (weight.shape(), x.dims4()?) else {
+        return Ok(None);
+    };
+    let filter = i * kh * kw;
+    let possible = weight.factor_bounds().is_none()
+        && shape.groups == 1
+        && channels == i
+        && filter <= FEW
+        && weight.variable().dtype() == DType::F32
+        && x.tensor_is_single_precision();
+    let pays = match execution {
+        Execution::Fused => true,
+        // Then the windows take far less memory than what comes out.
+        Execution::Auto => 2 * filter <= o,
+        Execution::Spatial | Execution::Factored => false,
+    };
+    if !possible || !pays || x.is_fused() {
+        return Ok(None);
+    }
+    let tensor = x.tensor()?;
+    if gradients() && tensor.track_op() {
+        return Ok(None);
+    }
+    let geometry = freqreg_kernels::Conv2d {
+        batch: n,
+        channels_in: i,
+        height: h,
+        width: w,
+        channels_out: o,
+        kernel: [kh, kw],
+        stride: shape.stride,
+        padding: shape.padding,
+        dilation: shape.dilation,
+        groups: 1,
+    };
+    trace::way(Execution::Fused);
+    let tensor = tensor.contiguous()?;
+    let (storage, layout) = tensor.storage_and_layout();
+    let Storage::Cpu(storage) = &*storage else {
+        return Ok(None);
+    };
+    let images = slice::<f32>(storage, layout, "windows")?;
+    let maps = Maps::windows(&geometry, images).map_err(wrap)?;
+    let expand = weight.plain_value().reshape((o, filter))?;
+    FeatureMap::expanded_by(&expand, maps).map(Some)
 }
 
 pub(super) fn conv2d(
@@ -124,18 +184,24 @@ pub(super) fn conv2d(
     if channels != i {
         return Ok(None);
     }
+    if gradients() && bias.is_some() {
+        return Ok(None);
+    }
+    if bias.is_none()
+        && let Some(map) = of_windows(x, weight, shape, execution)?
+    {
+        return Ok(Some(map));
+    }
     if let Some(groups) = x.groups()
         && shape == Conv2dShape::default()
-        && (kh, kw, bias.is_some()) == (1, 1, false)
+        && (kh, kw, bias.is_some(), gradients()) == (1, 1, false, false)
         && weight.factor_bounds().is_none_or(|bounds| o <= bounds[1])
         && matches!(execution, Execution::Fused | Execution::Auto)
     {
         // So few channels leave the layer that it projects right to them.
         trace::way(Execution::Fused);
         let weight = values(&weight.weight()?)?;
-        return Ok(Some(
-            to_tensor(&project(groups, &weight, o, [0, 0])?)?.into(),
-        ));
+        return Ok(Some(project(groups, &weight, o, [0, 0])?.tensor()?.into()));
     }
     if !fuses(x, weight, shape, execution, sizes) {
         return Ok(None);
@@ -153,13 +219,27 @@ pub(super) fn conv2d(
     let kernel = f.kernel()?;
     let narrow_stride = shape.stride == [1, 1];
     let border = if narrow_stride { shape.padding } else { [0, 0] };
-    let (maps, kernel) = match x.groups() {
+    let (narrow, kernel) = match x.groups() {
         Some(groups) => (project(groups, &values(&f.bases[1])?, q, border)?, kernel),
         None => {
             let (x, kernel) = enter(&x.tensor()?, &f, kernel)?;
-            (FeatureMap::to_maps(&x, border)?, kernel)
+            (Narrow::Tensor(x), kernel)
         }
     };
+    let small = |pixels_out: usize, inner: usize| {
+        let pixels = pixels_out as f64;
+        trace::work(
+            pixels * (p * inner * kh * kw) as f64,
+            pixels * p as f64 + (n * h * w * inner) as f64,
+        );
+    };
+    if gradients() {
+        let x = narrow.tensor()?;
+        let maps = ops::conv2d(&x, &kernel, None, shape)?;
+        small(maps.elem_count() / p, x.dim(1)?);
+        return FeatureMap::expanded_tensor(&maps, &expand).map(Some);
+    }
+    let maps = narrow.maps(border)?;
     let inner = maps.shape().channels;
     let maps = if narrow_stride {
         NarrowConv::new([p, inner], [kh, kw], shape.dilation, &values(&kernel)?)
@@ -171,12 +251,25 @@ pub(super) fn conv2d(
             [0, 0],
         )?
     };
-    let pixels = maps.shape().pixels() as f64;
-    trace::work(
-        pixels * (p * inner * kh * kw) as f64,
-        pixels * p as f64 + (n * h * w * inner) as f64,
-    );
-    FeatureMap::expanded(o, maps, expand, &bias).map(Some)
+    small(maps.shape().pixels(), inner);
+    FeatureMap::expanded(o, maps, &expand, &bias).map(Some)
+}
+
+impl Narrow {
+    fn tensor(self) -> Result<Tensor> {
+        match self {
+            Narrow::Maps(maps) => to_tensor(&maps),
+            Narrow::Tensor(tensor) => Ok(tensor),
+        }
+    }
+
+    /// Within a border, which maps have already.
+    fn maps(self, border: [usize; 2]) -> Result<Maps> {
+        match self {
+            Narrow::Maps(maps) => Ok(maps),
+            Narrow::Tensor(tensor) => FeatureMap::to_maps(&tensor, border),
+        }
+    }
 }
 
 /// A tensor's way into the small convolution: projected, or, where it has no more channels than the projection, with the
@@ -218,7 +311,10 @@ pub(super) fn conv_transpose2d(
         let sizes = Sizes::of_conv_transpose([n, channels, h, w], [o, kh, kw], shape);
         Some((sizes, [bounds[0], bounds[1]], true))
     };
-    if channels != i || !fuses(x, weight, shape, execution, sizes) {
+    if channels != i
+        || (gradients() && bias.is_some())
+        || !fuses(x, weight, shape, execution, sizes)
+    {
         return Ok(None);
     }
     let Some(f) = weight.factors()? else {
@@ -227,7 +323,7 @@ pub(super) fn conv_transpose2d(
     trace::way(Execution::Fused);
     let p = f.core.dim(0)?;
     let narrow = match x.groups() {
-        Some(groups) => to_tensor(&project(groups, &values(&f.bases[0])?, p, [0, 0])?)?,
+        Some(groups) => project(groups, &values(&f.bases[0])?, p, [0, 0])?.tensor()?,
         None => {
             let basis = f.bases[0].reshape((p, i, 1, 1))?;
             ops::conv2d(&x.tensor()?, &basis, None, Conv2dShape::default())?
@@ -244,5 +340,8 @@ pub(super) fn conv_transpose2d(
         None => Vec::new(),
     };
     let expand = values(&f.bases[1].t()?.contiguous()?)?;
-    FeatureMap::expanded(o, FeatureMap::to_maps(&narrow, [0, 0])?, expand, &bias).map(Some)
+    if gradients() {
+        return FeatureMap::expanded_tensor(&narrow, &expand).map(Some);
+    }
+    FeatureMap::expanded(o, FeatureMap::to_maps(&narrow, [0, 0])?, &expand, &bias).map(Some)
 }

@@ -1,9 +1,9 @@
 //! Norms that store nothing: no weight, no bias, no running statistics.
 
-use crate::map::Statistics;
 use crate::{FeatureMap, ops};
 use candle_core::{Result, Tensor};
 use candle_nn::Module;
+use freqreg_kernels::Over;
 
 /// The variance below which a channel counts as flat, as in PyTorch.
 const EPS: f64 = 1e-5;
@@ -19,7 +19,7 @@ impl BatchStatNorm {
     /// # Errors
     /// As of the norm of a tensor.
     pub fn forward_map(&self, x: &FeatureMap) -> Result<FeatureMap> {
-        x.normalize(Statistics::Batch, EPS)
+        x.normalize(Over::Batch, EPS)
     }
 }
 
@@ -39,7 +39,7 @@ impl LayerNorm {
     /// # Errors
     /// As of the norm of a tensor.
     pub fn forward_map(&self, x: &FeatureMap) -> Result<FeatureMap> {
-        x.normalize(Statistics::Groups(1), EPS)
+        x.normalize(Over::Groups(1), EPS)
     }
 }
 
@@ -62,7 +62,7 @@ impl GroupNorm {
     /// # Errors
     /// As of the norm of a tensor.
     pub fn forward_map(&self, x: &FeatureMap) -> Result<FeatureMap> {
-        x.normalize(Statistics::Groups(self.groups), EPS)
+        x.normalize(Over::Groups(self.groups), EPS)
     }
 }
 
@@ -82,7 +82,7 @@ impl InstanceNorm {
     /// # Errors
     /// As of the norm of a tensor.
     pub fn forward_map(&self, x: &FeatureMap) -> Result<FeatureMap> {
-        x.normalize(Statistics::Groups(x.dims4()?.1), EPS)
+        x.normalize(Over::Groups(x.dims4()?.1), EPS)
     }
 }
 

@@ -52,7 +52,7 @@ pub(crate) fn wrap<E: std::error::Error + Send + Sync + 'static>(e: E) -> candle
     candle_core::Error::wrap(e)
 }
 
-fn slice<'a, T: Element>(s: &'a CpuStorage, l: &Layout, name: &str) -> Result<&'a [T]> {
+pub(crate) fn slice<'a, T: Element>(s: &'a CpuStorage, l: &Layout, name: &str) -> Result<&'a [T]> {
     let all = s.as_slice::<T>()?;
     match l.contiguous_offsets() {
         Some((from, to)) => Ok(&all[from..to]),

@@ -7,7 +7,7 @@
 mod affine;
 mod attention;
 mod conv;
-mod kernel;
+pub(crate) mod kernel;
 mod linear;
 mod norm;
 mod pointwise;
