@@ -1,5 +1,5 @@
 //! However the layers run, a network computes the same: with each weight rebuilt, through its factors, and fused with its neighbours.
-//! Random sizes, odd ones too, random budgets, every norm.
+//! Random sizes, odd ones too, random budgets, every norm; and so do its gradients.
 
 use candle_core::{DType, Device, Tensor};
 use freqreg_models::{Architecture, Budgets, LayerKeep, Layers, Model};
@@ -32,47 +32,79 @@ fn build(text: &str, keep: usize, execution: Execution) -> (Box<dyn Model>, Stor
     (model, store)
 }
 
-fn outputs(text: &str, keep: usize, input: [usize; 4]) -> Vec<(Execution, Vec<f32>)> {
-    let x = Tensor::from_vec(
-        (0..input.iter().product::<usize>())
-            .map(|i| ((i * 7919) % 1009) as f32 / 504.5 - 1.0)
-            .collect::<Vec<_>>(),
-        &input,
-        &Device::Cpu,
-    )
-    .unwrap();
-    [
-        Execution::Spatial,
-        Execution::Factored,
-        Execution::Fused,
-        Execution::Auto,
-    ]
-    .map(|execution| {
-        let (model, _) = build(text, keep, execution);
-        let y = no_grad(|| model.forward(&x)).unwrap();
-        (execution, y.flatten_all().unwrap().to_vec1().unwrap())
-    })
-    .into()
+fn numbers(len: usize, step: usize) -> Vec<f32> {
+    (0..len)
+        .map(|i| ((i * step) % 1009) as f32 / 504.5 - 1.0)
+        .collect()
 }
 
-fn same(text: &str, keep: usize, input: [usize; 4]) -> Result<(), TestCaseError> {
-    let all = outputs(text, keep, input);
+/// The outputs, and the gradients of a weighted sum of them.
+fn results(
+    text: &str,
+    keep: usize,
+    input: [usize; 4],
+    execution: Execution,
+    step: usize,
+) -> [Vec<f32>; 2] {
+    let x = numbers(input.iter().product(), step);
+    let x = Tensor::from_vec(x, &input, &Device::Cpu).unwrap();
+    let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let (model, store) = build(text, keep, execution);
+    let y = no_grad(|| model.forward(&x)).unwrap();
+    let trained = model.forward(&x).unwrap();
+    let weights = Tensor::from_vec(numbers(y.elem_count(), 613), y.shape(), &Device::Cpu).unwrap();
+    let loss = (&trained * &weights).unwrap().sum_all().unwrap();
+    let grads = loss.backward().unwrap();
+    let gradients = store
+        .parameters()
+        .iter()
+        .flat_map(|p| flat(grads.get(&p.variable()).unwrap()))
+        .collect();
+    assert_close(
+        &flat(&trained),
+        &flat(&y),
+        1e-4,
+        "with gradients and without",
+    );
+    [flat(&y), gradients]
+}
+
+/// The distance relative to the size of what is expected.
+fn distance(found: &[f32], expected: &[f32]) -> f64 {
+    assert_eq!(found.len(), expected.len());
     let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|v| v * v).sum::<f64>().sqrt();
-    let expected = &all[0].1;
     let size = norm(&mut expected.iter().map(|&v| f64::from(v)));
-    prop_assert!(size.is_finite());
-    for (execution, found) in &all[1..] {
-        prop_assert_eq!(found.len(), expected.len());
-        let pairs = found.iter().zip(expected);
-        let off = norm(&mut pairs.map(|(&a, &b)| f64::from(a) - f64::from(b)));
-        prop_assert!(
-            off < 1e-4 * size,
-            "{:?}: {:e} of {:e}",
-            execution,
-            off,
-            size
-        );
+    assert!(size.is_finite() && size > 0.0);
+    let pairs = found.iter().zip(expected);
+    norm(&mut pairs.map(|(&a, &b)| f64::from(a) - f64::from(b))) / size
+}
+
+fn assert_close(found: &[f32], expected: &[f32], limit: f64, what: &str) {
+    let off = distance(found, expected);
+    assert!(off < limit, "{what}: off by {off:e}");
+}
+
+/// Where an activation is zero but for rounding, or a window has its largest value twice, one form may take another side of the kink
+/// than the other, and its gradient differs, by little. That is rare, so gradients may differ for one picture of three; a wrong
+/// gradient differs for all.
+fn same(text: &str, keep: usize, input: [usize; 4]) -> Result<(), TestCaseError> {
+    let forms = [Execution::Factored, Execution::Fused, Execution::Auto];
+    let mut kinks = [0; 3];
+    for step in [7919, 7907, 7901] {
+        let expected = results(text, keep, input, Execution::Spatial, step);
+        for (execution, kinks) in forms.into_iter().zip(&mut kinks) {
+            let found = results(text, keep, input, execution, step);
+            let off = distance(&found[0], &expected[0]);
+            prop_assert!(off < 1e-4, "{:?}: outputs off by {:e}", execution, off);
+            let off = distance(&found[1], &expected[1]);
+            prop_assert!(off < 0.1, "{:?}: gradients off by {:e}", execution, off);
+            *kinks += usize::from(off > 1e-4);
+        }
+        if kinks == [0; 3] {
+            return Ok(());
+        }
     }
+    prop_assert!(kinks.iter().all(|&k| k < 2), "gradients off: {:?}", kinks);
     Ok(())
 }
 

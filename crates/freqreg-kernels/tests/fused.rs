@@ -2,9 +2,7 @@
 
 mod naive;
 
-use freqreg_kernels::{
-    Conv2d, MapShape, Maps, NarrowConv, Over, Towards, Upstream, Wide, moments,
-};
+use freqreg_kernels::{Conv2d, MapShape, Maps, NarrowConv, Over, Towards, Upstream, Wide, moments};
 use naive::{distance, narrow, numbers};
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -327,9 +325,17 @@ fn the_number_of_threads_changes_no_bit() {
             wide.project(&some(4 * 36, 5), &mut u, false).unwrap();
             let next = conv.forward(&u).unwrap();
             let images = wide.images();
-            let gradients = [Towards::Maps, Towards::Expansion]
-                .map(|towards| wide.backward(Upstream::Images(&images), &[towards]).unwrap());
-            (moments(&next).unwrap(), next, images, wide.means(), gradients)
+            let gradients = [Towards::Maps, Towards::Expansion].map(|towards| {
+                wide.backward(Upstream::Images(&images), &[towards])
+                    .unwrap()
+            });
+            (
+                moments(&next).unwrap(),
+                next,
+                images,
+                wide.means(),
+                gradients,
+            )
         })
     };
     let one = run(1);

@@ -335,7 +335,10 @@ impl FeatureMap {
 
 /// What the terms of both were made from; nothing if one operation can't hand gradients on to all of them, or if gradients are wanted
 /// for one of the two only.
-#[expect(clippy::option_option, reason = "whether they fit, and whether there are any")]
+#[expect(
+    clippy::option_option,
+    reason = "whether they fit, and whether there are any"
+)]
 fn together(a: &Channels, b: &Channels) -> Option<Option<Vec<Input>>> {
     match (&a.inputs, &b.inputs) {
         (None, None) => Some(None),

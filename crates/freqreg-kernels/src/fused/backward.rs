@@ -67,6 +67,11 @@ impl Wide {
             s,
             3 * self.work() + s.pixels() * s.channels * source.rows(),
             within_images,
+            // A task begins and ends with all of an expansion's totals.
+            match towards.contains(&Towards::Expansion) {
+                true => 32,
+                false => 1,
+            },
         );
         let mut found: Vec<Gradient> = towards
             .iter()
@@ -238,11 +243,7 @@ fn runs(
     while done < at.count {
         let (image, pixel) = ((at.start + done) / pixels, (at.start + done) % pixels);
         let run = (pixels - pixel).min(at.count - done);
-        f(
-            (image * channels + channel) * pixels + pixel,
-            done,
-            run,
-        );
+        f((image * channels + channel) * pixels + pixel, done, run);
         done += run;
     }
 }
@@ -484,10 +485,10 @@ impl Tile<'_> {
             let best = forward::<S, V>(simd, wide, self.part, block, z, saved);
             let mut left = plan.source.block::<S, V>(simd, block, rows, wide.shape, at);
             let out = S::as_mut_simd_f32s(out).0;
-            for (saved, (z, out)) in saved
-                .chunks_exact(wide.terms.len() * 2 * each)
-                .zip(z.chunks_exact(narrow * V).zip(out.chunks_exact_mut(narrow * V)))
-            {
+            for (saved, (z, out)) in saved.chunks_exact(wide.terms.len() * 2 * each).zip(
+                z.chunks_exact(narrow * V)
+                    .zip(out.chunks_exact_mut(narrow * V)),
+            ) {
                 let mut g = left;
                 if wide.phases > 1 {
                     // The first phase that has the largest value gets the gradient.
@@ -662,7 +663,10 @@ fn add_products<S: Simd, const V: usize>(
     totals: &mut [f32],
 ) {
     let lanes = size_of::<S::f32s>() / size_of::<f32>();
-    for (z, totals) in z.chunks_exact(V).zip(totals.chunks_exact_mut(BLOCK * TOTAL)) {
+    for (z, totals) in z
+        .chunks_exact(V)
+        .zip(totals.chunks_exact_mut(BLOCK * TOTAL))
+    {
         let z: [S::f32s; V] = std::array::from_fn(|v| z[v]);
         for (g, total) in g.iter().zip(totals.chunks_exact_mut(TOTAL)) {
             let total = &mut S::as_mut_simd_f32s(&mut total[..lanes]).0[0];

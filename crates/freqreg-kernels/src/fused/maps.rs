@@ -80,14 +80,24 @@ impl Maps {
     pub fn from_images(shape: MapShape, border: [usize; 2], images: &[f32]) -> Result<Self> {
         let mut maps = Self::zeros(shape, border)?;
         length("images", images, shape.channels * shape.pixels())?;
-        let (w, row) = (shape.width, maps.row());
-        for (i, image) in images.chunks_exact(shape.height * w).enumerate() {
+        let (w, row, first) = (shape.width, maps.row(), maps.layout().first);
+        let (plane, image) = (maps.plane(), maps.image());
+        let pixels = shape.height * w;
+        let shared = Shared::new(&mut maps.data);
+        parallel::for_each(shape.images * shape.channels, images.len(), |i| {
             let (n, c) = (i / shape.channels, i % shape.channels);
-            let start = maps.start(c, n);
-            for (y, from) in image.chunks_exact(w).enumerate() {
-                maps.data[start + y * row..][..w].copy_from_slice(from);
+            let start = c * plane + n * image;
+            // SAFETY: every task has an image of a channel of its own.
+            let to = unsafe { shared.part(start..start + image) };
+            let from = &images[i * pixels..][..pixels];
+            if row == w {
+                to[first..first + pixels].copy_from_slice(from);
+                return;
             }
-        }
+            for (from, to) in from.chunks_exact(w).zip(to[first..].chunks_mut(row)) {
+                to[..w].copy_from_slice(from);
+            }
+        });
         Ok(maps)
     }
 
@@ -142,15 +152,18 @@ impl Maps {
     #[must_use]
     pub fn to_images(&self) -> Vec<f32> {
         let s = self.shape;
-        let mut out = Vec::with_capacity(s.channels * s.pixels());
-        for n in 0..s.images {
-            for c in 0..s.channels {
-                let start = self.start(c, n);
-                for y in 0..s.height {
-                    out.extend_from_slice(&self.data[start + y * self.row()..][..s.width]);
-                }
+        let pixels = s.height * s.width;
+        let mut out = vec![0.0; s.channels * s.pixels()];
+        let work = out.len();
+        parallel::for_each_chunk(&mut out, pixels, work, |i, to| {
+            let start = self.start(i % s.channels, i / s.channels);
+            for (to, from) in to
+                .chunks_exact_mut(s.width)
+                .zip(self.data[start..].chunks(self.row()))
+            {
+                to.copy_from_slice(&from[..s.width]);
             }
-        }
+        });
         out
     }
 
@@ -245,9 +258,14 @@ impl Maps {
         self.shape.width + 2 * self.border[1]
     }
 
-    /// Elements of one channel with all borders.
+    /// Elements from one channel to the next: those of its images with their borders, and some more where channels would lie so that
+    /// the same pixel of each falls into the same few lines of a cache.
     pub(super) fn plane(&self) -> usize {
-        self.shape.images * self.image()
+        let images = self.shape.images * self.image();
+        match images.is_multiple_of(512) {
+            true => images + 5 * 16,
+            false => images,
+        }
     }
 
     /// Elements of one image of one channel with its border.

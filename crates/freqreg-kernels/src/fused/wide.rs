@@ -330,7 +330,10 @@ impl Wide {
         let out = weights.len() / channels;
         length("projection", weights, out * channels)?;
         let mut joined = vec![0.0; out * narrow];
-        for (to, row) in joined.chunks_exact_mut(narrow).zip(weights.chunks_exact(channels)) {
+        for (to, row) in joined
+            .chunks_exact_mut(narrow)
+            .zip(weights.chunks_exact(channels))
+        {
             for (&factor, expand) in row.iter().zip(term.expand.chunks_exact(narrow)) {
                 to.iter_mut()
                     .zip(expand)
@@ -473,6 +476,7 @@ impl Wide {
             self.shape,
             self.work() + self.shape.pixels() * sink_work,
             within_images,
+            1,
         );
         let rows = self.phases * narrow + sink.scratch();
         parallel::for_each(tiling.tasks(), tiling.work, |task| {
@@ -507,7 +511,8 @@ pub(super) struct Tiling {
 }
 
 impl Tiling {
-    pub(super) fn new(shape: MapShape, work: usize, within_images: bool) -> Self {
+    /// Tasks have `least` tiles, if there are so many, and more where these are little work.
+    pub(super) fn new(shape: MapShape, work: usize, within_images: bool, least: usize) -> Self {
         let (parts, pixels) = match within_images {
             true => (shape.images, shape.height * shape.width),
             false => (1, shape.pixels()),
@@ -517,7 +522,7 @@ impl Tiling {
         Self {
             parts,
             pixels,
-            bunch: (TASK / per_tile.max(1)).clamp(1, tiles),
+            bunch: (TASK / per_tile.max(1)).max(least).min(tiles),
             tiles,
             work,
         }
@@ -702,8 +707,7 @@ mod tests {
             height: 9,
             width: 11,
         };
-        let maps =
-            |seed| Arc::new(Maps::from_images(shape, [0, 0], &values(594, seed)).unwrap());
+        let maps = |seed| Arc::new(Maps::from_images(shape, [0, 0], &values(594, seed)).unwrap());
         let one = Wide::new(6, maps(1), &values(18, 3), &[]).unwrap();
         let two = Wide::new(6, maps(2), &values(18, 4), &values(6, 5)).unwrap();
         let wide = one.normalize(Over::Groups(2), 1e-5).unwrap().relu();

@@ -176,6 +176,15 @@ pub(super) fn conv2d(
     let (&[o, i, kh, kw], (n, channels, h, w)) = (weight.shape(), x.dims4()?) else {
         return Ok(None);
     };
+    if x.is_fused() && (kh, kw, shape.padding) == (1, 1, [0, 0]) && shape.stride != [1, 1] {
+        // The pixels that are stepped over need not be computed.
+        let read = x.max_pool2d([1, 1], shape.stride)?;
+        let shape = Conv2dShape {
+            stride: [1, 1],
+            ..shape
+        };
+        return conv2d(&read, weight, bias, shape, execution);
+    }
     let sizes = || {
         let bounds = weight.factor_bounds()?;
         let sizes = Sizes::of_conv([n, channels, h, w], [o, kh, kw], shape);
