@@ -5,7 +5,7 @@ use pulp::{Arch, Simd, WithSimd};
 use super::maps::{MapShape, Maps, WIDEST};
 use super::norm::Sums;
 use super::sinks::Place;
-use super::wide::{BLOCK, Term, Tiling, Wide, blocks, fused, pack_columns, rectify};
+use super::wide::{BLOCK, Term, Tiling, Wide, blocks, fused, pack_columns, plus, rectify};
 use crate::error::{Error, Result, length};
 use crate::parallel::{self, Shared};
 use crate::scratch::with_scratch;
@@ -524,7 +524,14 @@ impl Tile<'_> {
                     match written.towards {
                         Towards::Nothing => {}
                         Towards::Maps => {
-                            let factors = term.factors.block(self.part, block, term.narrow);
+                            let factors = term.factors.block(block, term.narrow);
+                            let mut g = g;
+                            if let Some(scale) = term.factors.scale(self.part, block) {
+                                for (g, scale) in g.iter_mut().zip(scale) {
+                                    let scale = simd.splat_f32s(scale);
+                                    g.iter_mut().for_each(|g| *g = simd.mul_f32s(*g, scale));
+                                }
+                            }
                             pull::<S, V>(simd, factors, &g, &mut out[rows]);
                         }
                         Towards::Expansion => {
@@ -574,14 +581,11 @@ fn forward<S: Simd, const V: usize>(
     for phase in 0..wide.phases {
         let mut sums = [[zero; V]; BLOCK];
         for term in &wide.terms {
-            let mut value = [[zero; V]; BLOCK];
-            term.add(simd, part, block, &mut z, &mut value);
+            let value: [[S::f32s; V]; BLOCK] = term.value(simd, part, block, &mut z);
             if let Some(saved) = saved.next() {
                 saved.copy_from_slice(value.as_flattened());
             }
-            for (sum, &value) in sums.iter_mut().flatten().zip(value.iter().flatten()) {
-                *sum = simd.add_f32s(*sum, value);
-            }
+            sums = plus::<S, V>(simd, &sums, &value);
             if term.relu {
                 rectify(simd, &mut sums);
             }

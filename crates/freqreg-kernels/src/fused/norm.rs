@@ -65,18 +65,20 @@ impl Normalised {
         })
     }
 
-    /// Expansion `[sets, channels, narrow]` and shift `[sets, channels]` that give the normalised channels.
-    pub(super) fn factors(&self, expand: &[f32], channels: usize) -> (Vec<f32>, Vec<f32>) {
-        let narrow = expand.len() / channels;
-        let (mut factors, mut shift) = (Vec::new(), Vec::new());
-        for (i, (mean, scale)) in self.mean.iter().zip(&self.scale).enumerate() {
-            let first = i * self.per % channels;
-            for row in expand[first * narrow..(first + self.per) * narrow].chunks_exact(narrow) {
-                factors.extend(row.iter().map(|&e| (f64::from(e) * scale) as f32));
-                shift.push((-mean * scale) as f32);
-            }
-        }
-        (factors, shift)
+    /// The scale of each channel of each set, `[sets, channels]`, and the shift that is added to the scaled channel.
+    pub(super) fn factors(&self) -> (Vec<f32>, Vec<f32>) {
+        let of_channels = |of_group: fn(f64, f64) -> f64| {
+            let groups = self.mean.iter().zip(&self.scale);
+            groups
+                .flat_map(|(&mean, &scale)| {
+                    std::iter::repeat_n(of_group(mean, scale) as f32, self.per)
+                })
+                .collect()
+        };
+        (
+            of_channels(|_, scale| scale),
+            of_channels(|mean, scale| -mean * scale),
+        )
     }
 
     /// Where the numbers of a group of a set lie.

@@ -33,77 +33,64 @@ pub(super) struct Term {
     pub(super) relu: bool,
 }
 
-/// What a term multiplies its maps by and adds.
+/// What a term does to its maps: expands them, and multiplies each channel by its scale and adds its shift.
 #[derive(Debug)]
 pub(super) struct Factors {
-    /// Blocks of wide channels.
-    blocks: usize,
-    /// Images that have factors of their own: all, or one for all of them.
+    /// For each block of channels, `[narrow, BLOCK]`.
+    expand: Arc<Vec<f32>>,
+    /// Images that have scales and shifts of their own: all, or one for all of them.
     sets: usize,
-    /// For each set and block of channels, `[narrow, BLOCK]`.
-    expand: Vec<f32>,
-    /// For each set, the channels; empty without shifts.
+    /// For each set, the channels; empty where there are none.
+    scale: Vec<f32>,
     shift: Vec<f32>,
 }
 
 impl Factors {
-    /// From `expand` `[sets, channels, narrow]` and `shift` `[sets, channels]` or empty.
-    fn new(channels: usize, narrow: usize, expand: &[f32], shift: &[f32]) -> Self {
-        let (mut packed, mut shifts) = (Vec::new(), Vec::new());
-        for set in expand.chunks_exact(channels * narrow) {
-            pack(set, narrow, &mut packed);
-        }
-        for set in shift.chunks_exact(channels) {
-            shifts.extend_from_slice(set);
-            shifts.resize(shifts.len().next_multiple_of(BLOCK), 0.0);
-        }
-        Self {
-            blocks: blocks(channels),
-            sets: expand.len() / (channels * narrow),
-            expand: packed,
-            shift: shifts,
-        }
+    /// The scales or shifts of a block of channels.
+    #[inline(always)]
+    fn of_block(&self, values: &[f32], part: usize, block: usize) -> [f32; BLOCK] {
+        let set = if self.sets == 1 { 0 } else { part };
+        let start = set * (values.len() / self.sets) + block * BLOCK;
+        std::array::from_fn(|i| values[start + i])
     }
 
-    /// Where the factors of a block of channels lie, counted in blocks.
+    /// The scales of a block of channels, if there are any.
     #[inline(always)]
-    fn place(&self, part: usize, block: usize) -> usize {
-        match self.sets {
-            1 => block,
-            _ => part * self.blocks + block,
-        }
+    pub(super) fn scale(&self, part: usize, block: usize) -> Option<[f32; BLOCK]> {
+        (!self.scale.is_empty()).then(|| self.of_block(&self.scale, part, block))
     }
 
-    /// The factors of a block of channels, `[narrow, BLOCK]`.
+    /// The expansion to a block of channels, `[narrow, BLOCK]`.
     #[inline(always)]
-    pub(super) fn block(&self, part: usize, block: usize, narrow: usize) -> &[f32] {
+    pub(super) fn block(&self, block: usize, narrow: usize) -> &[f32] {
         let len = narrow * BLOCK;
-        &self.expand[self.place(part, block) * len..][..len]
+        &self.expand[block * len..][..len]
     }
 }
 
+/// Of each set the channels, and zeros up to a whole number of blocks.
+fn padded(values: &[f32], channels: usize) -> Vec<f32> {
+    let mut all = Vec::with_capacity(values.len() / channels * blocks(channels) * BLOCK);
+    for set in values.chunks_exact(channels) {
+        all.extend_from_slice(set);
+        all.resize(all.len().next_multiple_of(BLOCK), 0.0);
+    }
+    all
+}
+
 impl Term {
-    /// Adds the term to a block of channels at `V` registers of pixels, whose narrow maps are next in `z`; without its ReLU.
+    /// A block of the term's channels at `V` registers of pixels, whose narrow maps are next in `z`.
     #[inline(always)]
-    pub(super) fn add<S: Simd, const V: usize>(
+    pub(super) fn value<S: Simd, const V: usize>(
         &self,
         simd: S,
         part: usize,
         block: usize,
         z: &mut std::slice::ChunksExact<'_, S::f32s>,
-        sums: &mut [[S::f32s; V]; BLOCK],
-    ) {
+    ) -> [[S::f32s; V]; BLOCK] {
+        let mut sums = [[simd.splat_f32s(0.0); V]; BLOCK];
         let factors = &*self.factors;
-        if !factors.shift.is_empty() {
-            let shift = &factors.shift[factors.place(part, block) * BLOCK..][..BLOCK];
-            for (sums, &shift) in sums.iter_mut().zip(shift) {
-                let shift = simd.splat_f32s(shift);
-                for sum in sums {
-                    *sum = simd.add_f32s(*sum, shift);
-                }
-            }
-        }
-        let expand = factors.block(part, block, self.narrow);
+        let expand = factors.block(block, self.narrow);
         for (factors, z) in expand.chunks_exact(BLOCK).zip(z) {
             let z: [S::f32s; V] = std::array::from_fn(|v| z[v]);
             for (sums, &factor) in sums.iter_mut().zip(factors) {
@@ -113,7 +100,28 @@ impl Term {
                 }
             }
         }
+        if !factors.shift.is_empty() {
+            let shift = factors.of_block(&factors.shift, part, block);
+            let scale = factors.scale(part, block).unwrap_or([1.0; BLOCK]);
+            for (sums, (scale, shift)) in sums.iter_mut().zip(scale.into_iter().zip(shift)) {
+                let (scale, shift) = (simd.splat_f32s(scale), simd.splat_f32s(shift));
+                for sum in sums {
+                    *sum = fused(simd, scale, *sum, shift);
+                }
+            }
+        }
+        sums
     }
+}
+
+/// The sum of two blocks.
+#[inline(always)]
+pub(super) fn plus<S: Simd, const V: usize>(
+    simd: S,
+    a: &[[S::f32s; V]; BLOCK],
+    b: &[[S::f32s; V]; BLOCK],
+) -> [[S::f32s; V]; BLOCK] {
+    std::array::from_fn(|i| std::array::from_fn(|v| simd.add_f32s(a[i][v], b[i][v])))
 }
 
 /// max(x, 0), and NaN where x is.
@@ -185,6 +193,8 @@ impl Wide {
         if !shift.is_empty() {
             length("shifts", shift, channels)?;
         }
+        let mut packed = Vec::with_capacity(blocks(channels) * BLOCK * narrow);
+        pack(expand, narrow, &mut packed);
         Ok(Self {
             shape,
             phases: 1,
@@ -193,7 +203,12 @@ impl Wide {
                 source: maps.clone(),
                 maps: vec![maps],
                 narrow,
-                factors: Arc::new(Factors::new(channels, narrow, expand, shift)),
+                factors: Arc::new(Factors {
+                    expand: Arc::new(packed),
+                    sets: 1,
+                    scale: Vec::new(),
+                    shift: padded(shift, channels),
+                }),
                 expand: Arc::new(expand.to_vec()),
                 norm: None,
                 relu: false,
@@ -226,8 +241,13 @@ impl Wide {
             });
         };
         let norm = Normalised::new(&term.source, &term.expand, channels, over, eps)?;
-        let (expand, shift) = norm.factors(&term.expand, channels);
-        term.factors = Arc::new(Factors::new(channels, term.narrow, &expand, &shift));
+        let (scale, shift) = norm.factors();
+        term.factors = Arc::new(Factors {
+            expand: term.factors.expand.clone(),
+            sets: norm.sets,
+            scale: padded(&scale, channels),
+            shift: padded(&shift, channels),
+        });
         term.norm = Some(Arc::new(norm));
         Ok(self)
     }
@@ -647,19 +667,15 @@ fn block_of<S: Simd, const V: usize>(
 ) -> [[S::f32s; V]; BLOCK] {
     let zero = simd.splat_f32s(0.0);
     let mut z = z.chunks_exact(V);
-    if let (1, [term]) = (wide.phases, &wide.terms[..]) {
-        let mut sums = [[zero; V]; BLOCK];
-        term.add(simd, part, block, &mut z, &mut sums);
-        if term.relu {
-            rectify(simd, &mut sums);
-        }
-        return sums;
-    }
     let mut best = [[zero; V]; BLOCK];
     for phase in 0..wide.phases {
         let mut sums = [[zero; V]; BLOCK];
-        for term in &wide.terms {
-            term.add(simd, part, block, &mut z, &mut sums);
+        for (t, term) in wide.terms.iter().enumerate() {
+            let value = term.value(simd, part, block, &mut z);
+            sums = match t {
+                0 => value,
+                _ => plus::<S, V>(simd, &sums, &value),
+            };
             if term.relu {
                 rectify(simd, &mut sums);
             }
