@@ -1,5 +1,9 @@
 //! `freqreg bench`: how long a synthesis, a training step and a network's answer take, one JSON object a line for each figure.
 
+mod forms;
+mod growth;
+mod layers;
+
 use crate::Failure;
 use candle_core::{Device, Tensor};
 use clap::ValueEnum;
@@ -37,7 +41,13 @@ enum Work {
     Resnet18,
     /// The answers of ResNet18 (`resnet18-v3`) and VGG16 (`vgg16-v3`) to 1 and to 64 pictures of 32 x 32
     Infer,
-    /// Everything
+    /// Answers and training steps with weights rebuilt, through their factors, and fused
+    Forms,
+    /// How time and memory grow with the size of a picture, with channels, with numbers kept, and with threads
+    Growth,
+    /// Each layer of the zoo with its weight rebuilt and through its factors, and which of the two is chosen
+    Layers,
+    /// The first five, beside which PyTorch can be timed
     All,
 }
 
@@ -48,6 +58,12 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             .build_global()?;
     }
     let asked = |work| args.work == work || args.work == Work::All;
+    match args.work {
+        Work::Forms => return forms::run(args.repeat),
+        Work::Growth => return growth::run(args.repeat),
+        Work::Layers => return layers::run(args.repeat),
+        _ => {}
+    }
     let often = 4 * args.repeat;
     if asked(Work::Synth) {
         synthesis(often)?;
@@ -73,12 +89,19 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Runs `work` once unmeasured, then `repeat` times, and prints the figure.
-fn time<T>(
-    what: &str,
+/// How long something took.
+struct Timing {
+    /// Seconds: the median, and the least.
+    median: f64,
+    least: f64,
+    repeat: usize,
+}
+
+/// Runs `work` once unmeasured, then `repeat` times.
+fn measure<T>(
     repeat: usize,
     mut work: impl FnMut() -> Result<T, Failure>,
-) -> Result<(), Failure> {
+) -> Result<Timing, Failure> {
     work()?;
     let mut seconds = Vec::with_capacity(repeat);
     for _ in 0..repeat {
@@ -87,17 +110,42 @@ fn time<T>(
         seconds.push(start.elapsed().as_secs_f64());
     }
     seconds.sort_by(f64::total_cmp);
-    let median = (seconds[(repeat - 1) / 2] + seconds[repeat / 2]) / 2.0;
-    let figure = json!({
+    Ok(Timing {
+        median: (seconds[(repeat - 1) / 2] + seconds[repeat / 2]) / 2.0,
+        least: seconds[0],
+        repeat,
+    })
+}
+
+/// Measures `work`, and prints the figure with `more` about it.
+fn time_with<T>(
+    what: &str,
+    more: &[(&str, serde_json::Value)],
+    repeat: usize,
+    work: impl FnMut() -> Result<T, Failure>,
+) -> Result<(), Failure> {
+    let timing = measure(repeat, work)?;
+    let mut figure = json!({
         "what": what,
-        "median_s": median,
-        "min_s": seconds[0],
-        "repeat": repeat,
+        "median_s": timing.median,
+        "min_s": timing.least,
+        "repeat": timing.repeat,
         "threads": rayon::current_num_threads(),
         "peak_rss_mb": peak_rss_mb(),
     });
+    for (key, value) in more {
+        figure[*key] = value.clone();
+    }
     println!("{figure}");
     Ok(())
+}
+
+fn time<T>(
+    what: &str,
+    repeat: usize,
+    work: impl FnMut() -> Result<T, Failure>,
+) -> Result<(), Failure> {
+    time_with(what, &[], repeat, work)
 }
 
 /// A weight in memory of its own each time, as a training step needs it.
@@ -176,19 +224,38 @@ fn budgets(counts: [usize; 4]) -> Budgets {
 
 /// Forward, backward and Adam on one batch of noise.
 fn step(what: &str, network: &Network, input: [usize; 4], repeat: usize) -> Result<(), Failure> {
+    step_with(what, &[], network, input, repeat)
+}
+
+fn step_with(
+    what: &str,
+    more: &[(&str, serde_json::Value)],
+    network: &Network,
+    input: [usize; 4],
+    repeat: usize,
+) -> Result<(), Failure> {
     let images = Tensor::randn(0f32, 1.0, &input, &Device::Cpu)?;
-    let labels: Vec<u32> = (0..BATCH as u32).map(|i| i % 10).collect();
+    let labels: Vec<u32> = (0..input[0] as u32).map(|i| i % 10).collect();
     let adam = Settings::Adam {
         beta1: 0.9,
         beta2: 0.999,
         decay: 0.0,
     };
     let mut optimiser = Optimiser::new(adam, network.parameters.clone());
-    time(what, repeat, || {
-        let logits = network.model.forward(&images)?;
-        let loss = ops::cross_entropy(&logits, &labels, 0.0)?;
+    time_with(what, more, repeat, || {
+        let output = network.model.forward(&images)?;
+        // A classifier's loss; of anything else, a number that every output has a part in.
+        let loss = match output.dims() {
+            [_, _] => ops::cross_entropy(&output, &labels, 0.0)?,
+            _ => output.sqr()?.mean_all()?,
+        };
         Ok(optimiser.step(&loss.backward()?, 1e-3)?)
     })
+}
+
+/// Forgets how much memory was resident so far, where the system can (Linux), so that what follows is measured on its own.
+fn forget_peak() {
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
 }
 
 /// The most resident memory this process has held, in MiB, where the system tells (Linux).

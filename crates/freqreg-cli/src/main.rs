@@ -58,13 +58,30 @@ fn main() -> ExitCode {
 }
 
 /// candle adds large tensors in a thread pool of its own, whose threads spin while they wait. Beside the kernels'
-/// threads, which do nearly all the work, that doubles the time of a step, so candle gets one thread.
+/// threads, which do nearly all the work, that doubles the time of a step, so candle gets one thread. It reads its number from the
+/// environment only, which a program can't safely change for itself: so the program begins anew with another one.
 fn quieten_candle() {
     const VARIABLE: &str = "CANDLE_NUM_THREADS";
-    if std::env::var_os(VARIABLE).is_none() {
-        // SAFETY: this is the first thing that the program does; no other thread runs that could read the
-        // environment.
-        unsafe { std::env::set_var(VARIABLE, "1") };
+    if std::env::var_os(VARIABLE).is_some() {
+        return;
+    }
+    // What can't be found or started goes on as it is, only slower.
+    let Ok(program) = std::env::current_exe() else {
+        return;
+    };
+    let mut again = std::process::Command::new(program);
+    again.args(std::env::args_os().skip(1)).env(VARIABLE, "1");
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::CommandExt;
+        // In the place of this process: nothing is behind it if it succeeds.
+        let _ = again
+            .arg0(std::env::args_os().next().unwrap_or_default())
+            .exec();
+    }
+    #[cfg(not(unix))]
+    if let Ok(status) = again.status() {
+        std::process::exit(status.code().unwrap_or(1));
     }
 }
 

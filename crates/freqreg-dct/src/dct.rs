@@ -7,8 +7,9 @@ use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 use rayon::slice::ParallelSliceMut;
 use rustdct::TransformType2And3;
 
+use freqreg_kernels::{Batched, Stack};
+
 use crate::fold::{FOLD, groups, kronecker};
-use crate::matmul::{Size, View, multiply};
 use crate::pool::Pool;
 use crate::shape::{check_length, elements};
 use crate::{Basis, Error, Real};
@@ -198,18 +199,18 @@ impl<T: Real> Pass<T> {
         let rest = from.len() / length;
         match &self.kernel {
             Kernel::Matrix(matrix) => {
-                let size = Size {
+                let size = Batched {
                     batches: 1,
                     rows: rest,
                     depth: length,
                     columns: length,
                 };
-                let matrix = View::matrix(matrix, length);
+                let matrix = Stack::matrix(matrix, length);
                 let right = match direction {
                     Direction::Forward => matrix.transposed(),
                     Direction::Inverse => matrix,
                 };
-                multiply(size, View::matrix(from, rest).transposed(), right, to);
+                size.multiply(Stack::matrix(from, rest).transposed(), right, to);
             }
             Kernel::Fast(plan) => {
                 let columns = (CHUNK / length).next_multiple_of(STRIP).max(STRIP);

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
+use freqreg_kernels::{Batched, Stack};
+
 use crate::cost::best_order;
 use crate::fold::{groups, kronecker};
-use crate::matmul::{Size, View, multiply};
 use crate::pool::Pool;
 use crate::shape::strides;
 use crate::{Basis, Error, Prefix, Real};
@@ -155,38 +156,38 @@ impl<T: Real> Step<T> {
     }
 
     /// `[before, old, after]` to `[before, new, after]` by the `[new, old]` matrix `left`.
-    fn product(&self, old: usize, new: usize, left: View<'_, T>, from: &[T], to: &mut [T]) {
+    fn product(&self, old: usize, new: usize, left: Stack<'_, T>, from: &[T], to: &mut [T]) {
         let (before, after) = (self.before, self.after);
         if after == 1 {
-            let size = Size {
+            let size = Batched {
                 batches: 1,
                 rows: before,
                 depth: old,
                 columns: new,
             };
-            multiply(size, View::matrix(from, old), left.transposed(), to);
+            size.multiply(Stack::matrix(from, old), left.transposed(), to);
         } else {
-            let size = Size {
+            let size = Batched {
                 batches: before,
                 rows: new,
                 depth: old,
                 columns: after,
             };
-            let right = View {
+            let right = Stack {
                 batch: old * after,
-                ..View::matrix(from, after)
+                ..Stack::matrix(from, after)
             };
-            multiply(size, left, right, to);
+            size.multiply(left, right, to);
         }
     }
 
     /// Row-major `[rows, length]`.
-    fn matrix(&self) -> View<'_, T> {
+    fn matrix(&self) -> Stack<'_, T> {
         let values = match &self.matrix {
             Matrix::Basis(basis) => basis.as_slice(),
             Matrix::Folded(values) => values,
         };
-        View::matrix(values, self.length)
+        Stack::matrix(values, self.length)
     }
 }
 

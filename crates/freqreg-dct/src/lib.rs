@@ -1,5 +1,5 @@
 #![doc = include_str!("../README.md")]
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
 mod basis;
 pub mod cost;
@@ -10,8 +10,6 @@ mod expansion;
 mod factors;
 mod fold;
 mod levels;
-#[allow(unsafe_code)]
-mod matmul;
 mod order;
 mod plan;
 mod pool;

@@ -18,6 +18,7 @@ pub(crate) mod sealed {
     /// What the inside of the crate needs of a number.
     pub trait Sealed:
         rustdct::DctNum
+        + freqreg_kernels::Real
         + Copy
         + Default
         + Debug

@@ -2,6 +2,7 @@
 
 mod activation;
 mod attention;
+mod batched;
 mod compiled;
 mod conv;
 mod conv_transpose;
@@ -23,6 +24,7 @@ mod transpose;
 
 pub use activation::{gelu, gelu_backward, relu, relu_backward};
 pub use attention::Attention;
+pub use batched::{Batched, Stack};
 pub use conv::Conv2d;
 pub use conv_transpose::ConvTranspose2d;
 pub use error::{Error, Result};

@@ -58,6 +58,11 @@ impl<'a, T> Shared<'a, T> {
         }
     }
 
+    /// The first element.
+    pub(crate) fn start(&self) -> *mut T {
+        self.start
+    }
+
     /// The elements of `range`. Panics if it leaves the slice.
     ///
     /// # Safety
