@@ -3,8 +3,8 @@
 use super::{forget_peak, regularised, step_with, time_with};
 use crate::Failure;
 use candle_core::{Device, Tensor};
-use freqreg_train::experiment::NumberKind;
 use freqreg_nn::{Execution, no_grad};
+use freqreg_train::experiment::NumberKind;
 use freqreg_train::network::Network;
 use serde_json::json;
 

@@ -9,8 +9,21 @@ use candle_core::{Result, Tensor};
 
 /// Moving one number to or from memory, in multiply-adds.
 const MOVE: f64 = 6.0;
-/// A multiply-add in a narrow layer costs this many of those in a wide one, which reuses what it loads.
-const NARROW: f64 = 2.0;
+/// A layer of this many channels takes twice its multiply-adds: the fewer there are, the less is made of each number that is loaded.
+const NARROW: f64 = 16.0;
+/// A multiply-add of a layer that runs fused, which does not depend on the number of channels: it has the pixels of a map side by side.
+const FUSED: f64 = 2.0;
+/// A multiply-add of rebuilding a weight, which is a product of little depth.
+const REBUILD: f64 = 2.0;
+/// An element of the Kronecker product of two bases, which candle makes element by element.
+const JOIN: f64 = 100.0;
+/// What it takes to begin with rebuilding a weight, however small.
+const BEGIN: f64 = 1e6;
+
+/// Multiply-adds of a layer that has no more than `channels` on one side, in those of a wide one.
+fn narrow(multiplications: f64, channels: f64) -> f64 {
+    multiplications * (1.0 + NARROW / channels.max(1.0))
+}
 
 /// What a layer costs in each form, in multiply-adds of a wide layer.
 struct Cost {
@@ -29,7 +42,7 @@ fn factors(
     };
     let pays = || {
         let cost = cost(&bounds);
-        cost.factored < cost.spatial + parameter.synthesis_cost()
+        cost.factored < cost.spatial + BEGIN + REBUILD * parameter.synthesis_cost()
     };
     match execution {
         Execution::Spatial => Ok(None),
@@ -56,9 +69,11 @@ pub(super) fn linear(
         Cost {
             spatial: rows * o * i,
             // With inputs parted into axes, the joint basis is made anew each time.
-            factored: NARROW * rows * (i * q + p * q + o * p)
+            factored: narrow(rows * i * q, q.min(i))
+                + narrow(rows * p * q, p.min(q))
+                + narrow(rows * o * p, p.min(o))
                 + MOVE * rows * (p + q)
-                + if bounds.len() > 2 { MOVE * q * i } else { 0.0 },
+                + if bounds.len() > 2 { JOIN * q * i } else { 0.0 },
         }
     };
     // The first axis of the transform must be the outputs; the others may part the inputs in any way.
@@ -143,18 +158,19 @@ impl Sizes {
         transposed: bool,
         fused_input: bool,
     ) -> bool {
-        let cost = self.cost(bounds[0], bounds[1], transposed);
+        let (spatial, factors) = self.multiplications(bounds, transposed);
+        let fused = FUSED * factors.iter().sum::<f64>() + MOVE * self.moved(bounds);
         let input = match fused_input {
             true => self.pixels_in * self.channels_in,
             false => 0.0,
         };
-        cost.factored < cost.spatial + MOVE * (input + self.pixels_out * self.channels_out)
+        fused < spatial + MOVE * (input + self.pixels_out * self.channels_out)
     }
 
-    /// Multiplications of the ordinary layer, and of its three factors: project, narrow layer, expand. The narrow layer has `into`
+    /// Multiplications of the ordinary layer, and of each of its three factors: project, narrow layer, expand. The narrow layer has `into`
     /// channels a group behind the projection and `out_of` before the expansion. A transposed convolution does its taps at the
     /// pixels of its input.
-    fn multiplications(&self, [into, out_of]: [usize; 2], transposed: bool) -> (f64, f64) {
+    fn multiplications(&self, [into, out_of]: [usize; 2], transposed: bool) -> (f64, [f64; 3]) {
         let (q, p) = (into as f64 * self.groups, out_of as f64 * self.groups);
         let at = if transposed {
             self.pixels_in
@@ -165,15 +181,24 @@ impl Sizes {
         let project = self.pixels_in * self.channels_in * q / self.groups;
         let expand = self.pixels_out * self.channels_out * p / self.groups;
         let spatial = at * self.channels_in * self.channels_out * self.taps / self.groups;
-        (spatial, project + small + expand)
+        (spatial, [project, small, expand])
+    }
+
+    /// Numbers of the narrow maps before and behind the small layer.
+    fn moved(&self, [into, out_of]: [usize; 2]) -> f64 {
+        self.groups * (self.pixels_in * into as f64 + self.pixels_out * out_of as f64)
     }
 
     fn cost(&self, into: usize, out_of: usize, transposed: bool) -> Cost {
-        let (spatial, factored) = self.multiplications([into, out_of], transposed);
-        let (q, p) = (into as f64 * self.groups, out_of as f64 * self.groups);
+        let (spatial, [project, small, expand]) = self.multiplications([into, out_of], transposed);
+        let (q, p) = (into as f64, out_of as f64);
+        let moved = self.moved([into, out_of]);
         Cost {
             spatial,
-            factored: NARROW * factored + MOVE * (self.pixels_in * q + self.pixels_out * p),
+            factored: narrow(project, q)
+                + narrow(small, q.min(p))
+                + narrow(expand, p)
+                + MOVE * moved,
         }
     }
 
@@ -189,7 +214,7 @@ impl Sizes {
             Some([q, p]) => {
                 let maps = self.pixels_in * q as f64 + self.pixels_out * p as f64;
                 trace::way(Execution::Factored);
-                trace::work(factored, wide + 2.0 * self.groups * maps);
+                trace::work(factored.iter().sum(), wide + 2.0 * self.groups * maps);
             }
         }
     }
