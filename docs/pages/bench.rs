@@ -33,7 +33,7 @@ fn line(row: &Value) -> Option<String> {
 }
 
 /// Three digits of a time, in seconds or milliseconds.
-fn time(seconds: f64) -> String {
+pub(crate) fn time(seconds: f64) -> String {
     match seconds {
         s if s >= 10.0 => format!("{s:.1} s"),
         s if s >= 1.0 => format!("{s:.2} s"),

@@ -8,6 +8,7 @@
 
 mod bench;
 mod figure;
+mod own;
 mod regions;
 mod results;
 mod tables;
@@ -61,7 +62,17 @@ fn generate(docs: &Path) -> Result<Vec<(PathBuf, String)>, String> {
         ("results", results::table(&networks, &reports)),
     ];
     files.push(page(source.join("models.md"), &regions)?);
-    let regions = [("peer", bench::table(&docs.join("bench/peer.json"))?)];
+    let times = |name: &str| docs.join("bench").join(name);
+    let grown = |by, heading| own::growth(&times("growth.jsonl"), by, heading);
+    let regions = [
+        ("peer", bench::table(&times("peer.json"))?),
+        ("forms", own::forms(&times("forms.jsonl"))?),
+        ("pixels", grown("pixels", "pixels")?),
+        ("channels", grown("channels", "channels")?),
+        ("kept", grown("kept", "kept")?),
+        ("threads", grown("threads", "threads")?),
+        ("choice", own::layers(&times("layers.jsonl"))?),
+    ];
     files.push(page(source.join("performance.md"), &regions)?);
     Ok(files)
 }

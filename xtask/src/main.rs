@@ -23,6 +23,7 @@ Usage: cargo xtask TASK [ARGUMENT...]
 
   reproduce NAME ...   train an experiment, from data to report (`reproduce --list` names them all)
   bench                the benchmarks of the transform, the kernels and the layers
+  bench own            the figures of the book: forms of execution, growth, the choice between forms
   bench peer ...       our times beside those of a program in Python (`bench peer --help`)
   ci [STAGE...]        the checks that every change must pass: test, fmt, clippy, doc, package
   docs                 the API documentation and the book

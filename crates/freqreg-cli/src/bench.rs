@@ -27,6 +27,9 @@ pub(crate) struct Args {
     /// Repeats, of which the median counts; four times as many are made where each takes only milliseconds
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = RangedU64ValueParser::<usize>::new().range(1..=10_000))]
     repeat: usize,
+    /// Of `forms` and `growth`, only the figures that say this
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
@@ -59,8 +62,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     }
     let asked = |work| args.work == work || args.work == Work::All;
     match args.work {
-        Work::Forms => return forms::run(args.repeat),
-        Work::Growth => return growth::run(args.repeat),
+        Work::Forms => return apart(args, "forms", forms::all()),
+        Work::Growth => return apart(args, "growth", growth::all()),
         Work::Layers => return layers::run(args.repeat),
         _ => {}
     }
@@ -253,9 +256,44 @@ fn step_with(
     })
 }
 
-/// Forgets how much memory was resident so far, where the system can (Linux), so that what follows is measured on its own.
-fn forget_peak() {
-    let _ = std::fs::write("/proc/self/clear_refs", "5");
+/// A figure that is measured in a process of its own, so that the memory it says is its own: its name, and how it is measured.
+type Figure = (String, Box<dyn Fn(&str, usize) -> Result<(), Failure>>);
+
+/// Measures those of `figures` that are asked for, each in a process of its own.
+fn apart(args: &Args, work: &str, figures: Vec<Figure>) -> Result<(), Failure> {
+    let asked = |name: &str| args.only.as_ref().is_none_or(|only| name.contains(only));
+    let figures: Vec<Figure> = figures
+        .into_iter()
+        .filter(|(name, _)| asked(name))
+        .collect();
+    match &figures[..] {
+        [] => Err(Failure {
+            message: format!(
+                "error: no figure of `{work}` says `{}`",
+                args.only.as_deref().unwrap_or_default()
+            ),
+            code: 2,
+        }),
+        [(name, measure)] => measure(name, args.repeat),
+        _ => {
+            for (name, _) in figures {
+                let mut one = std::process::Command::new(std::env::current_exe()?);
+                one.args(["bench", work, "--only", &name]);
+                one.args(["--repeat", &args.repeat.to_string()]);
+                if let Some(threads) = args.threads {
+                    one.args(["--threads", &threads.to_string()]);
+                }
+                let status = one.status()?;
+                if !status.success() {
+                    return Err(Failure {
+                        message: format!("error: {name}: ended with {status}"),
+                        code: 1,
+                    });
+                }
+            }
+            Ok(())
+        }
+    }
 }
 
 /// The most resident memory this process has held, in MiB, where the system tells (Linux).

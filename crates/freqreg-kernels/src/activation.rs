@@ -16,13 +16,40 @@ pub fn relu<T: Real>(x: &[T], y: &mut [T]) -> Result<()> {
 }
 
 pub(crate) fn forward<T: Real>(x: &[T], y: &mut [T]) {
+    each(
+        x,
+        y,
+        #[inline(always)]
+        |x| if x < T::zero() { T::zero() } else { x },
+    );
+}
+
+/// `f` of each element of `x` to `y`.
+#[inline(always)]
+fn each<T: Real>(x: &[T], y: &mut [T], f: impl Fn(T) -> T + Sync + Send) {
     for_each_chunk(y, CHUNK, x.len(), |i, y| {
         let x = &x[i * CHUNK..][..y.len()];
         vectorized(
             #[inline(always)]
             || {
                 for (y, &x) in y.iter_mut().zip(x) {
-                    *y = if x < T::zero() { T::zero() } else { x };
+                    *y = f(x);
+                }
+            },
+        );
+    });
+}
+
+/// `f` of each pair of elements of `a` and `b` to `out`.
+#[inline(always)]
+fn each_pair<T: Real>(a: &[T], b: &[T], out: &mut [T], f: impl Fn(T, T) -> T + Sync + Send) {
+    for_each_chunk(out, CHUNK, a.len(), |i, out| {
+        let (a, b) = (&a[i * CHUNK..][..out.len()], &b[i * CHUNK..][..out.len()]);
+        vectorized(
+            #[inline(always)]
+            || {
+                for ((out, &a), &b) in out.iter_mut().zip(a).zip(b) {
+                    *out = f(a, b);
                 }
             },
         );
@@ -41,21 +68,14 @@ pub fn relu_backward<T: Real>(y: &[T], grad_y: &[T], grad_x: &mut [T]) -> Result
 }
 
 pub(crate) fn backward<T: Real>(y: &[T], grad_y: &[T], grad_x: &mut [T]) {
-    for_each_chunk(grad_x, CHUNK, y.len(), |i, grad_x| {
-        let (y, grad_y) = (
-            &y[i * CHUNK..][..grad_x.len()],
-            &grad_y[i * CHUNK..][..grad_x.len()],
-        );
-        vectorized(
-            #[inline(always)]
-            || {
-                for ((gx, &y), &gy) in grad_x.iter_mut().zip(y).zip(grad_y) {
-                    // "not <=", so that a NaN output lets the gradient through instead of hiding.
-                    *gx = if y <= T::zero() { T::zero() } else { gy };
-                }
-            },
-        );
-    });
+    each_pair(
+        y,
+        grad_y,
+        grad_x,
+        // "not <=", so that a NaN output lets the gradient through instead of hiding.
+        #[inline(always)]
+        |y, gy| if y <= T::zero() { T::zero() } else { gy },
+    );
 }
 
 /// Writes `x P(X <= x)` for a standard normal X to `y`: the Gaussian error linear unit (Hendrycks & Gimpel 2016) in its exact form.
@@ -76,17 +96,12 @@ pub fn gelu<T: Real>(x: &[T], y: &mut [T]) -> Result<()> {
 }
 
 pub(crate) fn gelu_forward<T: Real>(x: &[T], y: &mut [T]) {
-    for_each_chunk(y, CHUNK, x.len(), |i, y| {
-        let x = &x[i * CHUNK..][..y.len()];
-        vectorized(
-            #[inline(always)]
-            || {
-                for (y, &x) in y.iter_mut().zip(x) {
-                    *y = x * below(x).0;
-                }
-            },
-        );
-    });
+    each(
+        x,
+        y,
+        #[inline(always)]
+        |x| x * below(x).0,
+    );
 }
 
 /// Writes the gradient of [`gelu`] with respect to its input `x` to `grad_x`.
@@ -101,21 +116,16 @@ pub fn gelu_backward<T: Real>(x: &[T], grad_y: &[T], grad_x: &mut [T]) -> Result
 }
 
 pub(crate) fn gelu_input_gradient<T: Real>(x: &[T], grad_y: &[T], grad_x: &mut [T]) {
-    for_each_chunk(grad_x, CHUNK, x.len(), |i, grad_x| {
-        let (x, grad_y) = (
-            &x[i * CHUNK..][..grad_x.len()],
-            &grad_y[i * CHUNK..][..grad_x.len()],
-        );
-        vectorized(
-            #[inline(always)]
-            || {
-                for ((gx, &x), &gy) in grad_x.iter_mut().zip(x).zip(grad_y) {
-                    let (below, density) = below(x);
-                    *gx = gy * (below + x * density);
-                }
-            },
-        );
-    });
+    each_pair(
+        x,
+        grad_y,
+        grad_x,
+        #[inline(always)]
+        |x, gy| {
+            let (below, density) = below(x);
+            gy * (below + x * density)
+        },
+    );
 }
 
 /// P(X <= x) of a standard normal X, and its density at `x`.

@@ -1,6 +1,6 @@
 //! The same network with its weights rebuilt, through their factors, and fused.
 
-use super::{forget_peak, regularised, step_with, time_with};
+use super::{Figure, regularised, step_with, time_with};
 use crate::Failure;
 use candle_core::{Device, Tensor};
 use freqreg_nn::{Execution, no_grad};
@@ -8,8 +8,8 @@ use freqreg_train::experiment::NumberKind;
 use freqreg_train::network::Network;
 use serde_json::json;
 
-/// The forms, by name, those that take least memory first.
-pub(super) const FORMS: [(&str, Execution); 4] = [
+/// The forms, by name.
+const FORMS: [(&str, Execution); 4] = [
     ("auto", Execution::Auto),
     ("fused", Execution::Fused),
     ("factored", Execution::Factored),
@@ -17,6 +17,7 @@ pub(super) const FORMS: [(&str, Execution); 4] = [
 ];
 
 /// An experiment, and the sizes of its answer and of its training step.
+#[derive(Clone, Copy)]
 struct Case {
     experiment: &'static str,
     answer: [usize; 4],
@@ -52,30 +53,34 @@ pub(super) fn network(experiment: &str, execution: Execution) -> Result<Network,
     Ok(Network::from_file_with(&file, &Device::Cpu, execution)?)
 }
 
-pub(super) fn run(repeat: usize) -> Result<(), Failure> {
+/// Every figure.
+pub(super) fn all() -> Vec<Figure> {
+    let mut figures: Vec<Figure> = Vec::new();
     for case in CASES {
         for (form, execution) in FORMS {
-            let network = network(case.experiment, execution)?;
-            let about = |work: &str, input: [usize; 4]| {
+            let name = case.experiment;
+            let about = move |work: &str, input: [usize; 4]| {
                 [
-                    ("network", json!(case.experiment)),
+                    ("network", json!(name)),
                     ("form", json!(form)),
                     ("work", json!(work)),
                     ("input", json!(input)),
                 ]
             };
-            let name = case.experiment;
-            let images = Tensor::randn(0f32, 1.0, &case.answer, &Device::Cpu)?;
-            forget_peak();
-            let what = format!("{name}, answer, {form}");
-            time_with(&what, &about("answer", case.answer), repeat, || {
-                Ok(no_grad(|| network.model.forward(&images))?)
-            })?;
-            forget_peak();
-            let what = format!("{name}, training step, {form}");
-            let about = about("step", case.step);
-            step_with(&what, &about, &network, case.step, repeat)?;
+            let answer = move |what: &str, repeat| {
+                let network = network(name, execution)?;
+                let images = Tensor::randn(0f32, 1.0, &case.answer, &Device::Cpu)?;
+                time_with(what, &about("answer", case.answer), repeat, || {
+                    Ok(no_grad(|| network.model.forward(&images))?)
+                })
+            };
+            let step = move |what: &str, repeat| {
+                let network = network(name, execution)?;
+                step_with(what, &about("step", case.step), &network, case.step, repeat)
+            };
+            figures.push((format!("{name}, answer, {form}"), Box::new(answer)));
+            figures.push((format!("{name}, training step, {form}"), Box::new(step)));
         }
     }
-    Ok(())
+    figures
 }

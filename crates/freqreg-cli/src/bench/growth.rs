@@ -1,7 +1,7 @@
 //! How time and memory grow.
 
 use super::forms::network;
-use super::{forget_peak, regularised, time_with};
+use super::{Figure, regularised, time_with};
 use crate::Failure;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::Conv2dConfig;
@@ -10,26 +10,34 @@ use freqreg_nn::{
 };
 use serde_json::json;
 
-pub(super) fn run(repeat: usize) -> Result<(), Failure> {
-    pictures(repeat)?;
-    channels(repeat)?;
-    kept(repeat)?;
-    threads(repeat)
+/// Every figure.
+pub(super) fn all() -> Vec<Figure> {
+    let mut figures = pictures();
+    let channels = [32, 64, 128, 256, 512].map(|channels| (channels, 33));
+    figures.extend(blocks("channels", &channels));
+    let kept = [1, 8, 64, 512, 4096, 32_768].map(|kept| (128, kept));
+    figures.extend(blocks("kept", &kept));
+    figures.extend(threads());
+    figures
 }
 
 /// A UNet's answer to square pictures.
-fn pictures(repeat: usize) -> Result<(), Failure> {
-    let network = network("unet", Execution::Auto)?;
-    for side in [256, 512, 1024, 2048, 4096] {
-        let picture = Tensor::randn(0f32, 1.0, (1, 3, side, side), &Device::Cpu)?;
-        forget_peak();
-        let about = [("by", json!("pixels")), ("size", json!(side * side))];
-        let what = format!("unet, answer to {side} x {side}");
-        time_with(&what, &about, repeat.min(3), || {
-            Ok(no_grad(|| network.model.forward(&picture))?)
-        })?;
-    }
-    Ok(())
+fn pictures() -> Vec<Figure> {
+    let figure = |side: usize| -> Figure {
+        let measure = move |what: &str, repeat: usize| {
+            let network = network("unet", Execution::Auto)?;
+            let picture = Tensor::randn(0f32, 1.0, (1, 3, side, side), &Device::Cpu)?;
+            let about = [("by", json!("pixels")), ("size", json!(side * side))];
+            time_with(what, &about, repeat, || {
+                Ok(no_grad(|| network.model.forward(&picture))?)
+            })
+        };
+        (
+            format!("unet, answer to {side} x {side}"),
+            Box::new(measure),
+        )
+    };
+    [256, 512, 1024, 2048, 4096].map(figure).into()
 }
 
 /// Convolutions of 3 x 3, one after the other.
@@ -59,60 +67,46 @@ fn block(layers: &[Conv2d], x: &Tensor) -> candle_core::Result<Tensor> {
     x.global_mean()
 }
 
-fn blocks(
-    by: &str,
-    sizes: &[(usize, usize)],
-    forms: &[(&str, Execution)],
-    repeat: usize,
-) -> Result<(), Failure> {
+fn blocks(by: &'static str, sizes: &[(usize, usize)]) -> Vec<Figure> {
+    let mut figures: Vec<Figure> = Vec::new();
     for &(channels, kept) in sizes {
-        let x = Tensor::randn(0f32, 1.0, (4, channels, 48, 48), &Device::Cpu)?;
-        for &(form, execution) in forms {
-            let layers = convolutions(channels, kept, execution)?;
-            forget_peak();
+        for (form, execution) in [("auto", Execution::Auto), ("spatial", Execution::Spatial)] {
             let size = if by == "channels" { channels } else { kept };
-            let about = [
-                ("by", json!(by)),
-                ("size", json!(size)),
-                ("form", json!(form)),
-            ];
-            let what = format!("3 convolutions of {channels} channels, {kept} kept, {form}");
-            time_with(&what, &about, repeat, || {
-                Ok(no_grad(|| block(&layers, &x))?)
-            })?;
+            let measure = move |what: &str, repeat: usize| {
+                let layers = convolutions(channels, kept, execution)?;
+                let x = Tensor::randn(0f32, 1.0, (4, channels, 48, 48), &Device::Cpu)?;
+                let about = [
+                    ("by", json!(by)),
+                    ("size", json!(size)),
+                    ("form", json!(form)),
+                ];
+                time_with(what, &about, repeat, || Ok(no_grad(|| block(&layers, &x))?))
+            };
+            let name = format!("3 convolutions by {by}: {channels} channels, {kept} kept, {form}");
+            figures.push((name, Box::new(measure)));
         }
     }
-    Ok(())
-}
-
-fn channels(repeat: usize) -> Result<(), Failure> {
-    let sizes = [32, 64, 128, 256, 512].map(|channels| (channels, 33));
-    let forms = [("auto", Execution::Auto), ("spatial", Execution::Spatial)];
-    blocks("channels", &sizes, &forms, repeat)
-}
-
-fn kept(repeat: usize) -> Result<(), Failure> {
-    let sizes = [1, 8, 64, 512, 4096, 32_768].map(|kept| (128, kept));
-    let forms = [("auto", Execution::Auto), ("spatial", Execution::Spatial)];
-    blocks("kept", &sizes, &forms, repeat)
+    figures
 }
 
 /// With one thread, and with each further one.
-fn threads(repeat: usize) -> Result<(), Failure> {
-    let most = rayon::current_num_threads();
-    let network = regularised("unet")?;
-    let picture = Tensor::randn(0f32, 1.0, (1, 3, 640, 959), &Device::Cpu)?;
-    for threads in 1..=most {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()?;
-        pool.install(|| {
-            let about = [("by", json!("threads")), ("size", json!(threads))];
-            let what = format!("unet, answer to 640 x 959, {threads} threads");
-            time_with(&what, &about, repeat, || {
-                Ok(no_grad(|| network.model.forward(&picture))?)
+fn threads() -> Vec<Figure> {
+    let figure = |threads: usize| -> Figure {
+        let measure = move |what: &str, repeat: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+            pool.build()?.install(|| {
+                let network = regularised("unet")?;
+                let picture = Tensor::randn(0f32, 1.0, (1, 3, 640, 959), &Device::Cpu)?;
+                let about = [("by", json!("threads")), ("size", json!(threads))];
+                time_with(what, &about, repeat, || {
+                    Ok(no_grad(|| network.model.forward(&picture))?)
+                })
             })
-        })?;
-    }
-    Ok(())
+        };
+        (
+            format!("unet, answer to 640 x 959, threads: {threads}"),
+            Box::new(measure),
+        )
+    };
+    (1..=rayon::current_num_threads()).map(figure).collect()
 }

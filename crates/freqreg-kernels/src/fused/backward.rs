@@ -508,8 +508,9 @@ impl Tile<'_> {
                     let saved = &saved[t * 2 * each..][..2 * each];
                     if term.relu {
                         for (g, &sum) in g.iter_mut().flatten().zip(&saved[each..]) {
-                            let open = simd.greater_than_f32s(sum, zero);
-                            *g = simd.select_f32s(open, *g, zero);
+                            // Where the sum is NaN the gradient passes, instead of hiding it.
+                            let closed = simd.less_than_or_equal_f32s(sum, zero);
+                            *g = simd.select_f32s(closed, zero, *g);
                         }
                     }
                     let rows = end - term.narrow * V..end;
