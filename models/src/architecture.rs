@@ -4,7 +4,8 @@ use crate::{
     Alexnet, AlexnetConfig, Dcgan, DcganConfig, Layers, Lenet5, Lenet5Config, Resnet18,
     Resnet18Config, Result, Unet, UnetConfig, Vae, VaeConfig, Vgg, VggConfig, Vit, VitConfig,
 };
-use candle_core::{Tensor, bail};
+use candle_core::{DType, Device, Tensor, bail};
+use freqreg_nn::{Parameter, Store};
 use serde::{Deserialize, Serialize};
 
 /// A network that can be run.
@@ -162,6 +163,18 @@ impl Architecture {
             Architecture::Dcgan(_) => Task::Generation,
             Architecture::Vae(_) => Task::Autoencoding,
         }
+    }
+
+    /// The names and shapes of the weights, in the order in which the network makes them, of no more than `limit` weights together.
+    ///
+    /// # Errors
+    /// A configuration that does not fit together, and more weights.
+    pub fn weights(&self, limit: usize) -> Result<Vec<(String, Vec<usize>)>> {
+        let store = Store::new(0, DType::F32, &Device::Cpu).limited(limit);
+        self.build(Layers::outline(store.root()))?;
+        let parameters = store.parameters();
+        let row = |p: &Parameter| (p.name().to_string(), p.shape().to_vec());
+        Ok(parameters.iter().map(row).collect())
     }
 
     /// Channels of an image, and its height and width where they are fixed.

@@ -9,17 +9,25 @@ use std::cell::RefCell;
 /// Makes the layers of one network.
 pub struct Layers<'a> {
     builder: Builder,
-    /// `None` for a dense network.
-    budgets: Option<(&'a Budgets, Init)>,
+    kind: Kind<'a>,
     made: RefCell<Vec<String>>,
 }
+
+enum Kind<'a> {
+    Dense,
+    Regularised(&'a Budgets, Init),
+    Outline,
+}
+
+/// Layers of an outline at most, which might come from a file.
+const MOST: usize = 4096;
 
 impl<'a> Layers<'a> {
     /// Every layer dense.
     pub fn dense(builder: Builder) -> Self {
         Layers {
             builder,
-            budgets: None,
+            kind: Kind::Dense,
             made: RefCell::default(),
         }
     }
@@ -28,7 +36,16 @@ impl<'a> Layers<'a> {
     pub fn regularised(builder: Builder, budgets: &'a Budgets, init: Init) -> Self {
         Layers {
             builder,
-            budgets: Some((budgets, init)),
+            kind: Kind::Regularised(budgets, init),
+            made: RefCell::default(),
+        }
+    }
+
+    /// Every layer with a single coefficient: a network of which only the names and shapes of its weights are of interest.
+    pub fn outline(builder: Builder) -> Self {
+        Layers {
+            builder,
+            kind: Kind::Outline,
             made: RefCell::default(),
         }
     }
@@ -101,8 +118,11 @@ impl<'a> Layers<'a> {
     /// [`Error::UnknownLayer`] for a budget that no layer took.
     pub fn finish(self) -> Result<()> {
         let known = self.made.into_inner();
-        let budgets = self.budgets.map(|(b, _)| b);
-        match budgets.and_then(|b| b.keys().find(|name| !known.contains(name))) {
+        let unknown = match self.kind {
+            Kind::Regularised(budgets, _) => budgets.keys().find(|name| !known.contains(name)),
+            Kind::Dense | Kind::Outline => None,
+        };
+        match unknown {
             None => Ok(()),
             Some(name) => Err(Error::UnknownLayer {
                 name: name.clone(),
@@ -113,9 +133,16 @@ impl<'a> Layers<'a> {
 
     fn next(&self, name: &str) -> Result<(Keep, Builder)> {
         self.made.borrow_mut().push(name.into());
-        let keep = match self.budgets {
-            None => Keep::dense(),
-            Some((budgets, init)) => budgets
+        let keep = match self.kind {
+            Kind::Dense => Keep::dense(),
+            Kind::Outline if self.made.borrow().len() > MOST => {
+                return Err(Error::Config {
+                    architecture: "outline",
+                    reason: format!("more than {MOST} layers"),
+                });
+            }
+            Kind::Outline => Keep::count(1),
+            Kind::Regularised(budgets, init) => budgets
                 .get(name)
                 .ok_or_else(|| Error::MissingBudget(name.into()))?
                 .to_keep(init)

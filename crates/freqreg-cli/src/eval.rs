@@ -3,8 +3,8 @@
 use crate::Failure;
 use crate::trace::{self, Peak};
 use freqreg_data::folder::{self, Mask, Picture};
-use freqreg_file::Model;
 use freqreg_nn::Execution;
+use freqreg_train::network::codec;
 use freqreg_train::reproduce::device;
 use freqreg_train::segmenter::Segmenter;
 use freqreg_train::tasks::{Overlap, overlap};
@@ -92,7 +92,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         Way::Spatial => Execution::Spatial,
     };
     let segmenter = Segmenter::with_execution(
-        &Model::read(&args.model)?,
+        &codec().read(&args.model)?,
         &device(&args.device)?,
         execution,
     )?;

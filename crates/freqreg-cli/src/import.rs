@@ -2,6 +2,7 @@
 
 use crate::Failure;
 use freqreg_train::import::import_unet;
+use freqreg_train::network::codec;
 use std::path::PathBuf;
 
 #[derive(clap::Args)]
@@ -15,7 +16,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let model = import_unet(&args.file)?;
-    model.write(&args.output)?;
+    codec().write(&model, &args.output)?;
     println!(
         "{}: {} of {} tensors, {} weights as {} numbers, {} bytes",
         args.output.display(),

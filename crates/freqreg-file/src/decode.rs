@@ -1,32 +1,23 @@
 //! Bytes to model. Nothing is allocated before the bytes at hand or the limits have vouched for its size.
 
-use std::collections::HashSet;
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeSet;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 use freqreg_dct::KeepOrder;
 use half::f16;
 
-use crate::wire::{CHECKSUM, MAGIC, PREAMBLE, VERSION, code};
-use crate::{Error, Fault, Limits, MAX_AXES, Model, Result, Storage, Tensor, Values};
+use crate::wire::{ARCHITECTURES, CHECKSUM, MAGIC, PREAMBLE, SUFFIX, VERSION, code, code2, head};
+use crate::{Codec, Error, Fault, Limits, MAX_AXES, Model, Result, Storage, Tensor, Values};
+use crate::{coder, packed};
 
-impl Model {
-    /// Reads a model from the bytes of a `.freq` file, within the default [`Limits`].
+impl Codec<'_> {
+    /// Reads a model from the bytes of a `.freq` file.
     ///
     /// # Errors
     /// Says what is wrong with the bytes. No bytes cause a panic.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        Self::from_bytes_limited(bytes, Limits::default())
-    }
-
-    /// Reads a model from the bytes of a `.freq` file, within the given limits.
-    ///
-    /// Every file that is accepted is the very one that [`to_bytes`](Self::to_bytes) writes for the model returned.
-    ///
-    /// # Errors
-    /// As [`from_bytes`](Self::from_bytes).
-    pub fn from_bytes_limited(bytes: &[u8], limits: Limits) -> Result<Self> {
+    pub fn decode(&self, bytes: &[u8]) -> Result<Model> {
         let Some((body, stored)) = split(bytes)? else {
             return Err(Error::Length {
                 expected: (PREAMBLE + 3 + CHECKSUM) as u64,
@@ -34,7 +25,7 @@ impl Model {
             });
         };
         let computed = crc32fast::hash(body);
-        let table = Table::read(body, &limits);
+        let table = Table::read(body, self);
         if stored != computed {
             // Where the table can still be read, it tells a file cut short from one that was altered.
             if let Ok(table) = &table {
@@ -49,38 +40,6 @@ impl Model {
         table.check_length(bytes.len())?;
         table.fill(body)
     }
-
-    /// Reads a `.freq` file, within the default [`Limits`].
-    ///
-    /// # Errors
-    /// [`Error::Io`] where the file cannot be read, [`Error::InFile`] where its content is at fault.
-    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        let limits = Limits::default();
-        let io = |cause| Error::Io {
-            action: "read",
-            path: path.to_owned(),
-            cause,
-        };
-        let in_file = |error| Error::InFile {
-            path: path.to_owned(),
-            error: Box::new(error),
-        };
-
-        let limit = limits.file_bytes();
-        let mut bytes = Vec::new();
-        File::open(path)
-            .and_then(|file| file.take(limit + 1).read_to_end(&mut bytes))
-            .map_err(io)?;
-        if bytes.len() as u64 > limit {
-            return Err(in_file(Error::Limit {
-                what: "bytes",
-                limit,
-                got: bytes.len() as u64,
-            }));
-        }
-        Self::from_bytes_limited(&bytes, limits).map_err(in_file)
-    }
 }
 
 /// Checks magic and version, and parts the content from its checksum. `None` where there is no room for both.
@@ -93,7 +52,7 @@ fn split(bytes: &[u8]) -> Result<Option<(&[u8], u32)>> {
     }
     // The version comes before the checksum: a newer format may well have another one.
     match bytes.get(MAGIC.len()) {
-        Some(&VERSION) | None => {}
+        Some(1..=VERSION) | None => {}
         Some(&found) => {
             return Err(Error::Version {
                 found,
@@ -115,8 +74,10 @@ struct Table {
     rows: Vec<Row>,
     /// Where the values begin.
     end: usize,
-    /// Bytes of all values.
+    /// Bytes of all values but the quantised ones.
     payload: usize,
+    /// Quantised values, whose bytes lie behind the others and reach to the end.
+    quantised: usize,
 }
 
 /// A tensor of which everything is known but the values.
@@ -125,50 +86,126 @@ struct Row {
     shape: Vec<usize>,
     storage: Storage,
     kept: usize,
-    wide: bool,
+    form: Form,
 }
 
+/// The form of a tensor's values.
+#[derive(Clone, Copy, PartialEq)]
+enum Form {
+    F16,
+    F32,
+    /// With their step.
+    Quantised(f16),
+}
+
+impl Form {
+    /// Bytes of a value.
+    fn bytes(self) -> usize {
+        match self {
+            Form::F16 => 2,
+            Form::F32 => 4,
+            Form::Quantised(_) => 0,
+        }
+    }
+}
+
+/// More quantised values than a byte of theirs can stand for: the likeliest decision takes 1/709 of a bit.
+const PER_BYTE: usize = 6_000;
+
 impl Table {
-    fn read(body: &[u8], limits: &Limits) -> Result<Self> {
-        let mut cursor = Cursor {
+    fn read(body: &[u8], codec: &Codec<'_>) -> Result<Self> {
+        let cursor = Cursor {
             bytes: body,
             at: PREAMBLE,
         };
-        let architecture = cursor.text()?;
-        let config = cursor.text()?;
+        match body.get(MAGIC.len()) {
+            Some(1) => Self::read_1(cursor, &codec.limits),
+            _ => Self::read_2(cursor, codec),
+        }
+    }
+
+    /// The table of version 1.
+    fn read_1(mut cursor: Cursor<'_>, limits: &Limits) -> Result<Self> {
+        let (architecture, config) = (cursor.text()?, cursor.text()?);
         let tensors = cursor.count()?;
         within("tensors", tensors, limits.tensors)?;
-
-        let (mut rows, mut names) = (Vec::new(), HashSet::new());
-        let (mut kept, mut elements, mut payload) = (0usize, 0usize, 0usize);
+        let mut sums = Sums::default();
         for _ in 0..tensors {
             let (row, weights) = cursor.row()?;
-            kept = kept.saturating_add(row.kept);
-            elements = elements.saturating_add(weights);
-            within("stored values", kept, limits.kept)?;
-            within("weights", elements, limits.elements)?;
-            payload = payload.saturating_add(row.kept.saturating_mul(if row.wide { 4 } else { 2 }));
-            if !names.insert(row.name.clone()) {
-                return Err(Error::DuplicateName { name: row.name });
-            }
-            rows.push(row);
+            sums.add(row, weights, limits)?;
         }
-        within("bytes of table", cursor.at, limits.table_bytes)?;
-        Ok(Self {
-            architecture,
-            config,
-            rows,
-            end: cursor.at,
-            payload,
-        })
+        sums.table(cursor.at, architecture, config, limits)
+    }
+
+    /// The table of version 2.
+    fn read_2(mut cursor: Cursor<'_>, codec: &Codec<'_>) -> Result<Self> {
+        let limits = &codec.limits;
+        let bits = cursor.byte()?;
+        let architecture = match bits >> head::ARCHITECTURE_SHIFT {
+            0 => cursor.text()?,
+            n => {
+                let known = ARCHITECTURES.get(usize::from(n) - 1);
+                let known = known.ok_or_else(|| cursor.malformed("unknown architecture"))?;
+                (*known).to_owned()
+            }
+        };
+        let config = match (bits & head::CONFIG) >> head::CONFIG_SHIFT {
+            0 => String::new(),
+            head::TEXT => cursor.text()?,
+            head::PACKED => {
+                let start = cursor.at;
+                let mut rest = &cursor.bytes[start..];
+                let text = packed::unpack(&mut rest)
+                    .ok_or_else(|| cursor.malformed("the configuration is no packed JSON"))?;
+                cursor.at = cursor.bytes.len() - rest.len();
+                text
+            }
+            _ => return Err(cursor.malformed("unknown form of the configuration")),
+        };
+        let mut sums = Sums::default();
+        if bits & head::BY_ARCHITECTURE != 0 {
+            let Some(known) = (codec.tables)(&architecture, &config) else {
+                return Err(Error::UnknownArchitecture { architecture });
+            };
+            within("tensors", known.len(), limits.tensors)?;
+            for (name, shape) in known {
+                let code = cursor.byte()?;
+                let (row, weights) = cursor.row_2(name, shape, code, sums.rows.last())?;
+                sums.add(row, weights, limits)?;
+            }
+        } else {
+            let tensors = cursor.count()?;
+            within("tensors", tensors, limits.tensors)?;
+            for _ in 0..tensors {
+                let code = cursor.byte()?;
+                let before = sums.rows.last().map_or("", |r| &r.name);
+                let name = cursor.name(before, code)?;
+                // Names that share much are longer together than the table.
+                sums.letters = sums.letters.saturating_add(name.len());
+                within("bytes of names", sums.letters, limits.table_bytes)?;
+                let shape = cursor.shape()?.map_err(|fault| Error::Tensor {
+                    tensor: name.clone(),
+                    fault,
+                })?;
+                let (row, weights) = cursor.row_2(name, shape, code, sums.rows.last())?;
+                sums.add(row, weights, limits)?;
+            }
+        }
+        sums.table(cursor.at, architecture, config, limits)
     }
 
     fn check_length(&self, got: usize) -> Result<()> {
-        let expected = self.end as u64 + self.payload as u64 + CHECKSUM as u64;
-        match expected == got as u64 {
+        let least = self.end as u64 + self.payload as u64 + CHECKSUM as u64;
+        let coded = (got as u64).saturating_sub(least);
+        let fits = match self.quantised {
+            0 => got as u64 == least,
+            // That the coded values are whole, only the checksum says.
+            quantised => got as u64 >= least && quantised as u64 / PER_BYTE as u64 <= coded + 4,
+        };
+        match fits {
             true => Ok(()),
             false => Err(Error::Length {
-                expected,
+                expected: least,
                 got: got as u64,
             }),
         }
@@ -180,18 +217,26 @@ impl Table {
             bytes: body,
             at: self.end,
         };
+        // There are as many bytes: the length was checked.
+        let mut levels = coder::decode(&body[self.end + self.payload..], self.quantised)
+            .ok_or_else(|| cursor.malformed("the coded values are none"))?
+            .into_iter();
         let mut tensors = Vec::with_capacity(self.rows.len());
         for Row {
             name,
             shape,
             storage,
             kept,
-            wide,
+            form,
         } in self.rows
         {
-            let values = match wide {
-                true => Values::F32(cursor.numbers(kept, f32::from_le_bytes)?),
-                false => Values::F16(cursor.numbers(kept, f16::from_le_bytes)?),
+            let values = match form {
+                Form::F32 => Values::F32(cursor.numbers(kept, f32::from_le_bytes)?),
+                Form::F16 => Values::F16(cursor.numbers(kept, f16::from_le_bytes)?),
+                Form::Quantised(step) => Values::Quantised {
+                    step,
+                    levels: levels.by_ref().take(kept).collect(),
+                },
             };
             let tensor = Tensor {
                 name,
@@ -206,6 +251,56 @@ impl Table {
             architecture: self.architecture,
             config: self.config,
             tensors,
+        })
+    }
+}
+
+/// What the rows of a table come to.
+#[derive(Default)]
+struct Sums {
+    rows: Vec<Row>,
+    names: BTreeSet<String>,
+    /// Bytes of the names.
+    letters: usize,
+    kept: usize,
+    elements: usize,
+    payload: usize,
+    quantised: usize,
+}
+
+impl Sums {
+    fn add(&mut self, row: Row, weights: usize, limits: &Limits) -> Result<()> {
+        self.kept = self.kept.saturating_add(row.kept);
+        self.elements = self.elements.saturating_add(weights);
+        within("stored values", self.kept, limits.kept)?;
+        within("weights", self.elements, limits.elements)?;
+        let bytes = row.kept.saturating_mul(row.form.bytes());
+        self.payload = self.payload.saturating_add(bytes);
+        if row.form.bytes() == 0 {
+            self.quantised += row.kept;
+        }
+        if !self.names.insert(row.name.clone()) {
+            return Err(Error::DuplicateName { name: row.name });
+        }
+        self.rows.push(row);
+        Ok(())
+    }
+
+    fn table(
+        self,
+        end: usize,
+        architecture: String,
+        config: String,
+        limits: &Limits,
+    ) -> Result<Table> {
+        within("bytes of table", end, limits.table_bytes)?;
+        Ok(Table {
+            architecture,
+            config,
+            rows: self.rows,
+            end,
+            payload: self.payload,
+            quantised: self.quantised,
         })
     }
 }
@@ -283,14 +378,14 @@ impl<'a> Cursor<'a> {
     fn text(&mut self) -> Result<String> {
         let n = self.count()?;
         let start = self.at;
-        let text = std::str::from_utf8(self.take(n)?);
+        let text = core::str::from_utf8(self.take(n)?);
         text.map(str::to_owned).map_err(|_| Error::Malformed {
             offset: start,
             what: "a text is not UTF-8",
         })
     }
 
-    fn shape(&mut self) -> Result<std::result::Result<Vec<usize>, Fault>> {
+    fn shape(&mut self) -> Result<core::result::Result<Vec<usize>, Fault>> {
         let axes = self.count()?;
         if !(1..=MAX_AXES).contains(&axes) {
             return Ok(Err(Fault::AxisCount { got: axes }));
@@ -301,7 +396,101 @@ impl<'a> Cursor<'a> {
             .map(Ok)
     }
 
-    /// One row, with the number of its weights.
+    /// The name of a tensor in version 2.
+    fn name(&mut self, before: &str, code: u8) -> Result<String> {
+        let shared = self.count()?;
+        let Some(shared) = before.get(..shared) else {
+            return Err(self.malformed("a name shares more with the one before than there is"));
+        };
+        let mut name = shared.to_owned();
+        name.push_str(&self.text()?);
+        if code & code2::SUFFIX != 0 {
+            name.push_str(SUFFIX);
+        }
+        Ok(name)
+    }
+
+    /// What follows the shape in a row of version 2, with the number of the tensor's weights.
+    fn row_2(
+        &mut self,
+        name: String,
+        shape: Vec<usize>,
+        bits: u8,
+        before: Option<&Row>,
+    ) -> Result<(Row, usize)> {
+        let prefix = bits & code2::PREFIX != 0;
+        let (storage, kept, form) = match (bits & code2::AGAIN != 0, before) {
+            (true, Some(before)) if bits & !(code2::AGAIN | code2::SUFFIX) == 0 => {
+                let storage = match &before.storage {
+                    Storage::Plain => Storage::Plain,
+                    Storage::Prefix { order, .. } => Storage::Prefix {
+                        axes: shape.clone(),
+                        order: order.clone(),
+                    },
+                };
+                (storage, Some(before.kept), before.form)
+            }
+            (true, _) => {
+                return Err(self.malformed("a tensor like the one before it, which there is not"));
+            }
+            (false, _) => {
+                let form = match (bits & code2::FORM) >> code2::FORM_SHIFT {
+                    0 => Form::F16,
+                    1 => Form::F32,
+                    2 => Form::Quantised(f16::ZERO),
+                    _ => return Err(self.malformed("unknown form of a tensor's values")),
+                };
+                if !prefix && bits & (code2::AXES | code2::ORDER) != 0 {
+                    return Err(self.malformed("unknown storage of a tensor"));
+                }
+                if !prefix {
+                    (Storage::Plain, None, form)
+                } else {
+                    let axes = match bits & code2::AXES != 0 {
+                        true => self.shape()?.map_err(|fault| Error::Tensor {
+                            tensor: name.clone(),
+                            fault,
+                        })?,
+                        false => shape.clone(),
+                    };
+                    let order =
+                        self.order((bits & code2::ORDER) >> code2::ORDER_SHIFT, axes.len())?;
+                    let kept = self.count()?;
+                    (Storage::Prefix { axes, order }, Some(kept), form)
+                }
+            }
+        };
+        let form = match form {
+            Form::Quantised(_) => {
+                let [a, b] = [self.byte()?, self.byte()?];
+                Form::Quantised(f16::from_le_bytes([a, b]))
+            }
+            plain => plain,
+        };
+        let at_fault = |fault| Error::Tensor {
+            tensor: name.clone(),
+            fault,
+        };
+        let layout = storage.check(&shape).map_err(at_fault)?;
+        // A plain tensor has as many values as elements, the one before it or not.
+        let kept = match storage {
+            Storage::Plain => layout.elements,
+            Storage::Prefix { .. } => kept.unwrap_or(0),
+        };
+        layout.check_count(kept).map_err(at_fault)?;
+        Ok((
+            Row {
+                name,
+                shape,
+                storage,
+                kept,
+                form,
+            },
+            layout.elements,
+        ))
+    }
+
+    /// One row of version 1, with the number of its weights.
     fn row(&mut self) -> Result<(Row, usize)> {
         let name = self.text()?;
         let at_fault = |fault| Error::Tensor {
@@ -324,7 +513,7 @@ impl<'a> Cursor<'a> {
                 if bits & code::AXES != 0 && axes == shape {
                     return Err(self.malformed("axes equal to the shape are not repeated"));
                 }
-                let order = self.order(bits, axes.len())?;
+                let order = self.order((bits & code::ORDER) >> code::ORDER_SHIFT, axes.len())?;
                 Storage::Prefix { axes, order }
             }
         };
@@ -341,14 +530,17 @@ impl<'a> Cursor<'a> {
                 shape,
                 storage,
                 kept,
-                wide: bits & code::F32 != 0,
+                form: match bits & code::F32 {
+                    0 => Form::F16,
+                    _ => Form::F32,
+                },
             },
             layout.elements,
         ))
     }
 
-    fn order(&mut self, bits: u8, axes: usize) -> Result<KeepOrder> {
-        match (bits & code::ORDER) >> code::ORDER_SHIFT {
+    fn order(&mut self, code: u8, axes: usize) -> Result<KeepOrder> {
+        match code {
             0 => Ok(KeepOrder::Zigzag),
             1 => Ok(KeepOrder::InverseSqrt),
             2 => (0..axes)

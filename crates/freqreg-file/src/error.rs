@@ -75,6 +75,15 @@ pub enum Error {
         /// What is wrong there.
         what: &'static str,
     },
+    /// The file leaves its tensors' names and shapes to its architecture, which the reader does not know.
+    #[error(
+        "the file leaves the names and shapes of its tensors to its architecture `{architecture}`, which this reader does not know \
+         or which its configuration does not fit: give it a table of the architecture (`Codec::tables`)"
+    )]
+    UnknownArchitecture {
+        /// The architecture.
+        architecture: String,
+    },
     /// The file asks for more than the reader allows; see [`Limits`](crate::Limits).
     #[error(
         "the file asks for {got} {what}, more than the limit of {limit}; raise the limit if you trust the file"
@@ -158,6 +167,14 @@ pub enum Fault {
     /// The keep order does not fit the transform's axes.
     #[error("{0}")]
     Order(freqreg_dct::Error),
+    /// The step of quantised values is not positive and finite, or so small that a value is too many steps.
+    #[error(
+        "the step {step} of its quantised values is not positive and finite, or a value is 2^20 steps or more"
+    )]
+    Step {
+        /// The step.
+        step: f32,
+    },
     /// A value is infinite or not a number.
     #[error("value {index} is {value}; only finite values are stored")]
     NotFinite {

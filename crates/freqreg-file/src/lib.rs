@@ -1,6 +1,11 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
+#![cfg_attr(not(feature = "std"), no_std)]
 
+extern crate alloc;
+
+mod codec;
+mod coder;
 mod decode;
 mod dense;
 mod encode;
@@ -8,9 +13,11 @@ mod error;
 mod fs;
 mod limits;
 mod model;
+mod packed;
 mod pt;
 mod wire;
 
+pub use codec::{Codec, Tables};
 pub use error::{Error, Fault, Result};
 pub use fs::write_atomically;
 pub use limits::Limits;

@@ -56,6 +56,13 @@ pub enum Values {
     F16(Vec<f16>),
     /// Four bytes a number.
     F32(Vec<f32>),
+    /// Whole multiples of a step, entropy coded: a few bits a number.
+    Quantised {
+        /// The step, positive. The number is `level * step`, computed in float32.
+        step: f16,
+        /// The multiples, of magnitudes below 2^20.
+        levels: Vec<i32>,
+    },
 }
 
 impl Values {
@@ -64,6 +71,7 @@ impl Values {
         match self {
             Self::F16(values) => values.len(),
             Self::F32(values) => values.len(),
+            Self::Quantised { levels, .. } => levels.len(),
         }
     }
 
@@ -72,11 +80,13 @@ impl Values {
         self.len() == 0
     }
 
-    /// How many bytes they take in a file.
+    /// How many bytes they take in a file; of quantised values, how many they would take coded on their own.
+    #[cfg(feature = "std")]
     pub fn bytes(&self) -> usize {
         match self {
             Self::F16(values) => size_of_val(values.as_slice()),
             Self::F32(values) => size_of_val(values.as_slice()),
+            Self::Quantised { levels, .. } => 2 + crate::coder::encode(levels).len(),
         }
     }
 
@@ -85,6 +95,36 @@ impl Values {
         match self {
             Self::F16(values) => values.iter().map(|v| v.to_f32()).collect(),
             Self::F32(values) => values.clone(),
+            Self::Quantised { step, levels } => {
+                let step = step.to_f32();
+                levels.iter().map(|&level| level as f32 * step).collect()
+            }
+        }
+    }
+
+    /// These numbers quantised: the nearest multiples of `step`, where the part of a step that is not enough for a further one is
+    /// `dead` instead of one half: with more, more numbers become zero, or smaller, and take fewer bits.
+    ///
+    /// # Errors
+    /// [`Fault::Step`] for a step that is not positive, or so small that a level would be too large.
+    pub fn quantised(&self, step: f16, dead: f32) -> core::result::Result<Self, Fault> {
+        let size = step.to_f32();
+        let level = |v: f32| {
+            let steps = v.abs() / size;
+            let level = (steps + 1.0 - dead) as u32;
+            (v.is_finite() && level <= crate::coder::LARGEST).then_some(if v < 0.0 {
+                -(level as i32)
+            } else {
+                level as i32
+            })
+        };
+        let levels: Option<Vec<i32>> = match size > 0.0 && size.is_finite() {
+            true => self.to_f32().into_iter().map(level).collect(),
+            false => None,
+        };
+        match levels {
+            Some(levels) => Ok(Self::Quantised { step, levels }),
+            None => Err(Fault::Step { step: size }),
         }
     }
 
@@ -101,6 +141,20 @@ impl Values {
                 .copied()
                 .enumerate()
                 .find(|(_, v)| !v.is_finite()),
+            Self::Quantised { .. } => None,
+        }
+    }
+
+    /// What is wrong with the step or a level of quantised values.
+    fn check_steps(&self) -> core::result::Result<(), Fault> {
+        let Self::Quantised { step, levels } = self else {
+            return Ok(());
+        };
+        let size = step.to_f32();
+        let largest = levels.iter().map(|l| l.unsigned_abs()).max().unwrap_or(0);
+        match size > 0.0 && size.is_finite() && largest <= crate::coder::LARGEST {
+            true => Ok(()),
+            false => Err(Fault::Step { step: size }),
         }
     }
 }
@@ -119,9 +173,21 @@ impl Model {
         })
     }
 
-    /// Bytes that the stored numbers alone take in a file.
+    /// Bytes that the stored numbers alone take in a file, steps included.
+    #[cfg(feature = "std")]
     pub fn payload_bytes(&self) -> usize {
-        self.tensors.iter().map(|t| t.values.bytes()).sum()
+        let (mut bytes, mut levels) = (0, Vec::new());
+        for tensor in &self.tensors {
+            match &tensor.values {
+                Values::Quantised { levels: some, .. } => {
+                    levels.extend_from_slice(some);
+                    bytes += 2;
+                }
+                plain => bytes += plain.bytes(),
+            }
+        }
+        // They are coded together.
+        bytes + crate::coder::encode(&levels).len()
     }
 
     /// The tensor of this name.
@@ -159,6 +225,7 @@ impl Tensor {
             }
             let layout = self.storage.check(&self.shape)?;
             layout.check_count(self.values.len())?;
+            self.values.check_steps()?;
             match self.values.first_not_finite() {
                 Some((index, value)) => Err(Fault::NotFinite { index, value }),
                 None => Ok(()),

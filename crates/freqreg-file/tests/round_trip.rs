@@ -35,9 +35,12 @@ fn values(count: usize) -> impl Strategy<Value = Values> {
     let single = any::<u32>()
         .prop_map(f32::from_bits)
         .prop_filter("finite", |v| v.is_finite());
+    let step = (1u16..0x7C00).prop_map(f16::from_bits);
+    let level = prop_oneof![-2..3, -300..300, -0xF_FFFF..=0xF_FFFF];
     prop_oneof![
         vec(half, count).prop_map(Values::F16),
-        vec(single, count).prop_map(Values::F32)
+        vec(single, count).prop_map(Values::F32),
+        (step, vec(level, count)).prop_map(|(step, levels)| Values::Quantised { step, levels }),
     ]
 }
 
@@ -93,20 +96,23 @@ proptest! {
     fn nothing_but_a_few_numbers_for_each_tensor_is_added(model in model()) {
         let texts = model.architecture.len() + model.config.len();
         let names: usize = model.tensors.iter().map(|t| t.name.len()).sum();
-        // Name length, code, two shapes of 1 + 4, weights of 5 bytes each, k.
-        let most = 5 + 4 + 5 + model.tensors.len() * (1 + 1 + 5 + 5 + 20 + 2);
-        let added = model.to_bytes().unwrap().len() - texts - names - model.payload_bytes();
-        prop_assert!(added <= most, "{} > {}", added, most);
+        // Code, what a name shares and its length, two shapes of 1 + 4, weights of 5 bytes each, k.
+        let most = 6 + 4 + 5 + model.tensors.len() * (1 + 2 + 5 + 5 + 20 + 2);
+        let given = texts + names + model.payload_bytes();
+        let bytes = model.to_bytes().unwrap().len();
+        prop_assert!(bytes <= given + most, "{} > {} + {}", bytes, given, most);
     }
 
     #[test]
     fn any_bytes_whatever_cause_no_panic(bytes in vec(any::<u8>(), 0..200)) {
         prop_assert!(Model::from_bytes(&bytes).is_err());
         // Behind a good beginning and with a good checksum, more of the reader is reached.
-        let body = [&[0xFD, b'F', b'R', b'Q', 1, 0, 0][..], &bytes].concat();
-        let sealed = [&body[..], &crc32fast::hash(&body).to_le_bytes()].concat();
-        if let Ok(model) = Model::from_bytes(&sealed) {
-            prop_assert_eq!(model.to_bytes().unwrap(), sealed);
+        for begin in [&[1, 0, 0][..], &[2, 0, 0], &[2, 0x32], &[2, 0x34]] {
+            let body = [b"\xFDFRQ", begin, &bytes].concat();
+            let sealed = [&body[..], &crc32fast::hash(&body).to_le_bytes()].concat();
+            if let Ok(model) = Model::from_bytes(&sealed) {
+                prop_assert_eq!(Model::from_bytes(&model.to_bytes().unwrap()).unwrap(), model);
+            }
         }
     }
 }

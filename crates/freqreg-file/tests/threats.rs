@@ -40,8 +40,33 @@ fn small() -> Model {
                 halves(1),
             ),
             tensor("bias", &[2], Storage::Plain, Values::F32(vec![1.0; 2])),
+            tensor(
+                "five.weight",
+                &[3, 2],
+                prefix(&[3, 2], KeepOrder::Zigzag),
+                Values::Quantised {
+                    step: f16::from_f32(0.5),
+                    levels: vec![9, -1, 0, 2],
+                },
+            ),
+            tensor(
+                "fives.weight",
+                &[4, 2],
+                prefix(&[4, 2], KeepOrder::Zigzag),
+                Values::Quantised {
+                    step: f16::from_f32(0.25),
+                    levels: vec![0, 3, 0, 1],
+                },
+            ),
         ],
     }
+}
+
+/// The same without quantised values, whose bytes say nothing of their number: its table says how long the file is.
+fn unquantised() -> Model {
+    let mut model = small();
+    model.tensors.truncate(4);
+    model
 }
 
 /// The bytes with a checksum that fits them, as only intent makes it.
@@ -79,7 +104,7 @@ fn cut_short_anywhere() {
 
 #[test]
 fn cut_short_in_the_values_says_how_much_is_missing() {
-    let bytes = small().to_bytes().unwrap();
+    let bytes = unquantised().to_bytes().unwrap();
     match refused(&bytes[..bytes.len() - 7]) {
         Error::Length { expected, got } => assert_eq!(
             (expected, got),
@@ -99,8 +124,7 @@ fn any_bit_flipped() {
     }
 }
 
-/// With a checksum that fits, a changed file may be a good one: then it is the only file of its model,
-/// and the model can be expanded.
+/// With a checksum that fits, a changed file may be a good one: then the model can be expanded, and written.
 #[test]
 fn any_byte_changed_and_sealed_again() {
     let bytes = small().to_bytes().unwrap();
@@ -112,7 +136,8 @@ fn any_byte_changed_and_sealed_again() {
             changed[at] = value;
             let changed = sealed(&changed);
             if let Ok(model) = Model::from_bytes(&changed) {
-                assert_eq!(model.to_bytes().unwrap(), changed, "byte {at} = {value}");
+                let again = Model::from_bytes(&model.to_bytes().unwrap()).unwrap();
+                assert_eq!(again, model, "byte {at} = {value}");
                 for tensor in &model.tensors {
                     assert_eq!(
                         tensor.expand().unwrap().len(),
@@ -131,7 +156,7 @@ fn any_byte_changed_and_sealed_again() {
 
 #[test]
 fn cut_short_or_extended_and_sealed_again() {
-    let bytes = small().to_bytes().unwrap();
+    let bytes = unquantised().to_bytes().unwrap();
     let body = &bytes[..bytes.len() - 4];
     for length in 0..body.len() {
         refused(&sealed(&body[..length]));
@@ -144,7 +169,7 @@ fn cut_short_or_extended_and_sealed_again() {
 
 #[test]
 fn bytes_behind_the_end() {
-    let mut bytes = small().to_bytes().unwrap();
+    let mut bytes = unquantised().to_bytes().unwrap();
     bytes.push(0);
     assert!(matches!(refused(&bytes), Error::Length { expected, got } if got == expected + 1));
 }
@@ -167,7 +192,7 @@ fn a_newer_version_is_refused_with_a_sentence() {
             error @ Error::Version { .. } => {
                 assert_eq!(
                     error.to_string(),
-                    "the file is of version 2 of the .freq format, and this program knows versions 1 to 1: \
+                    "the file is of version 3 of the .freq format, and this program knows versions 1 to 2: \
                      read it with a newer freqreg"
                 );
             }
@@ -466,14 +491,17 @@ fn models_that_break_a_rule_are_not_written() {
 
 #[test]
 fn limits_are_kept() {
-    let bytes = small().to_bytes().unwrap();
+    let bytes = unquantised().to_bytes().unwrap();
     let exact = Limits {
         tensors: 4,
         kept: 8,
         elements: 414,
         table_bytes: bytes.len() - 4 - 24,
     };
-    assert_eq!(Model::from_bytes_limited(&bytes, exact).unwrap(), small());
+    assert_eq!(
+        Model::from_bytes_limited(&bytes, exact).unwrap(),
+        unquantised()
+    );
     for (what, limits) in [
         (
             "tensors",
@@ -507,4 +535,93 @@ fn limits_are_kept() {
             other => panic!("{what}: {other:?}"),
         }
     }
+}
+
+/// A sealed file of version 2 with this behind the version.
+fn file_2(table: &[u8], values: &[u8]) -> Vec<u8> {
+    sealed(&[b"\xFDFRQ\x02", table, values].concat())
+}
+
+#[test]
+fn version_2_unknown_heads() {
+    // An architecture by number 31, a configuration of the unknown form, packed JSON of the unknown kind, or nested without end.
+    let deep = [&[0b10_0, 0][..], &[0b011_00001; 100]].concat();
+    for head in [
+        &[0b11111_00_0, 0][..],
+        &[0b00001_11_0, 0],
+        &[0b00001_10_0, 0xFF, 0],
+        &[0b00001_10_0, 0b001_11111, 200, 0],
+        &deep,
+    ] {
+        let error = refused(&file_2(head, &[]));
+        assert!(matches!(error, Error::Malformed { .. }), "{error:?}");
+    }
+}
+
+#[test]
+fn version_2_rows_that_refer_to_nothing() {
+    // A name that shares two bytes with none; a row like the one before the first; and one that says so and more.
+    for row in [
+        &[0b1, 2, 1, b't', 1, 1, 1][..],
+        &[0b0100_0000, 0, 1, b't', 1, 1],
+        &[0b0100_0001, 0, 1, b't', 1, 1, 1],
+        &[0b0000_0111, 0, 1, b't', 1, 1, 1],
+        &[0b0010_0000, 0, 1, b't', 1, 1, 1, 1],
+    ] {
+        let error = refused(&file_2(&[&[0, 1, b'a', 1], row].concat(), &[0; 2]));
+        assert!(
+            matches!(error, Error::Malformed { .. }),
+            "{row:?}: {error:?}"
+        );
+    }
+}
+
+#[test]
+fn version_2_steps_that_are_none() {
+    // Zero, negative, infinite, and no number.
+    for step in [[0, 0], [0, 0xB4], [0, 0x7C], [1, 0x7E]] {
+        let row = [0b101, 0, 1, b't', 1, 4, 2, step[0], step[1]];
+        let bytes = file_2(&[&[0, 1, b'a', 1][..], &row].concat(), &[0; 2]);
+        assert!(matches!(fault(&bytes), Fault::Step { .. }), "{step:?}");
+    }
+}
+
+#[test]
+fn version_2_claims_that_bytes_do_not_carry() {
+    // A million quantised values in a few bytes; 2^63 values; a name repeated until nothing holds it.
+    let million = [
+        0b101, 0, 1, b't', 1, 0xC0, 0x84, 0x3D, 0xC0, 0x84, 0x3D, 0, 0x34,
+    ];
+    let bytes = file_2(&[&[0, 1, b'a', 1][..], &million].concat(), &[1, 2, 3]);
+    assert!(matches!(refused(&bytes), Error::Length { .. }));
+    let huge = [&[0b101, 0, 1, b't', 1][..], &HUGE, &HUGE, &[0, 0x34]].concat();
+    refused(&file_2(&[&[0, 1, b'a', 1][..], &huge].concat(), &[]));
+    let letters = vec![b'n'; 60_000];
+    let mut rows = [
+        &[0, 1, b'a', 0xE8, 0x07, 1, 0, 0xE0, 0xD4, 0x03][..],
+        &letters,
+        &[1, 9, 1],
+    ]
+    .concat();
+    for i in 1..1000u32 {
+        // 60,000 letters of the name before, and two of its own.
+        rows.extend([
+            0b100_0000,
+            0xE0,
+            0xD4,
+            0x03,
+            2,
+            b'a' + (i % 26) as u8,
+            b'a' + (i / 26 % 26) as u8,
+            1,
+            9,
+        ]);
+    }
+    assert!(matches!(
+        refused(&file_2(&rows, &[0; 2000])),
+        Error::Limit {
+            what: "bytes of names",
+            ..
+        }
+    ));
 }

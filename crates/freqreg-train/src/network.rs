@@ -3,10 +3,11 @@
 use crate::experiment::NumberKind;
 use crate::{Error, Result};
 use candle_core::{DType, Device};
-use freqreg_file::{Model as ModelFile, Storage, Tensor as FileTensor, Values};
+use freqreg_file::{Codec, Limits, Model as ModelFile, Storage, Tensor as FileTensor, Values};
 use freqreg_models::{Architecture, Budgets, LayerKeep, Layers, Model};
 use freqreg_nn::{Execution, Form, Init, Parameter, Store};
 use half::f16;
+use serde_json::{Map, Value};
 
 /// A network that can be run and trained.
 pub struct Network {
@@ -96,8 +97,7 @@ impl Network {
         });
         Ok(ModelFile {
             architecture: self.architecture.name().into(),
-            config: serde_json::to_string(&self.architecture)
-                .map_err(|e| Error::Model(e.to_string()))?,
+            config: short_config(&self.architecture)?,
             tensors: tensors.collect::<Result<_>>()?,
         })
     }
@@ -116,7 +116,7 @@ impl Network {
     /// # Errors
     /// As [`Network::from_file`].
     pub fn from_file_with(file: &ModelFile, device: &Device, execution: Execution) -> Result<Self> {
-        let architecture: Architecture = serde_json::from_str(&file.config)
+        let architecture = architecture_of(&file.architecture, &file.config)
             .map_err(|e| Error::Model(format!("architecture `{}`: {e}", file.architecture)))?;
         if architecture.name() != file.architecture {
             return Err(Error::Model(format!(
@@ -186,5 +186,54 @@ impl Network {
             )));
         }
         Ok(this)
+    }
+}
+
+/// How model files are read and written: a network of the zoo need not say what its tensors are called and how large they are.
+pub fn codec() -> Codec<'static> {
+    Codec {
+        tables: &tables,
+        ..Codec::default()
+    }
+}
+
+fn tables(architecture: &str, config: &str) -> Option<Vec<(String, Vec<usize>)>> {
+    let architecture = architecture_of(architecture, config).ok()?;
+    architecture.weights(Limits::default().elements).ok()
+}
+
+/// The architecture of this name with this configuration, which may name it too.
+fn architecture_of(name: &str, config: &str) -> serde_json::Result<Architecture> {
+    let mut config: Map<String, Value> = match config {
+        "" => Map::new(),
+        text => serde_json::from_str(text)?,
+    };
+    config.entry(TAG).or_insert_with(|| name.into());
+    serde_json::from_value(config.into())
+}
+
+/// The key under which a configuration names its architecture.
+const TAG: &str = "architecture";
+
+/// The configuration without what it says by default.
+pub(crate) fn short_config(architecture: &Architecture) -> Result<String> {
+    let wrong = |e: serde_json::Error| Error::Model(e.to_string());
+    let whole = serde_json::to_value(architecture).map_err(wrong)?;
+    let Value::Object(mut config) = whole else {
+        return Err(Error::Model("a configuration that is no table".into()));
+    };
+    config.remove(TAG);
+    let keys: Vec<String> = config.keys().cloned().collect();
+    for key in keys {
+        let mut without = config.clone();
+        without.remove(&key);
+        let text = Value::Object(without.clone()).to_string();
+        if architecture_of(architecture.name(), &text).is_ok_and(|a| a == *architecture) {
+            config = without;
+        }
+    }
+    match config.is_empty() {
+        true => Ok(String::new()),
+        false => Ok(Value::Object(config).to_string()),
     }
 }

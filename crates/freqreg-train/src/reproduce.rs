@@ -8,7 +8,7 @@ pub use data::{Loaded, load};
 
 use crate::experiment::{Experiment, NumberKind, Preset};
 use crate::images::{Preparation, Scale};
-use crate::network::Network;
+use crate::network::{Network, codec};
 use crate::report::{DataReport, Report, SCHEMA, Seconds};
 use crate::tasks::{self, Setting};
 use crate::train::{Event, Observer, Trained, Trainer};
@@ -16,7 +16,7 @@ use crate::{Error, Result, checkpoint, page};
 use candle_core::Device;
 use data::fingerprint;
 use freqreg_data::{Dataset, Images};
-use freqreg_file::{Model as ModelFile, write_atomically};
+use freqreg_file::write_atomically;
 use freqreg_models::Budgets;
 use freqreg_nn::{Form, Parameter};
 use std::fs;
@@ -103,15 +103,17 @@ pub fn reproduce(loaded: &Loaded, options: &Options<'_>, observe: Observer<'_>) 
     // From here on the folder's results change: no report may stand beside files that are not its own.
     run.remove(&REPORTS)?;
     let number = experiment.regularised.number;
-    dense
-        .to_file(NumberKind::Float32)?
-        .write(run.path("dense.freq"))?;
-    regularised.to_file(number)?.write(run.path("model.freq"))?;
+    let (dense_file, file) = (
+        dense.to_file(NumberKind::Float32)?,
+        regularised.to_file(number)?,
+    );
+    codec().write(&dense_file, run.path("dense.freq"))?;
+    codec().write(&file, run.path("model.freq"))?;
     drop((dense, regularised));
 
     let (dense, _) = run.measure("dense.freq", dense_trained.history)?;
     let (regularised, pictures) = run.measure("model.freq", regularised_trained.history)?;
-    let file = ModelFile::read(run.path("model.freq"))?;
+    let file = codec().read(run.path("model.freq"))?;
     file.write_safetensors(run.path("model.safetensors"))?;
     let report = Report {
         schema: SCHEMA,

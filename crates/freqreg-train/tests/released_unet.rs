@@ -4,6 +4,8 @@ use candle_core::Device;
 use freqreg_data::folder::Picture;
 use freqreg_file::Model as ModelFile;
 use freqreg_nn::Execution;
+use freqreg_train::experiment::NumberKind;
+use freqreg_train::network::{Network, codec};
 use freqreg_train::segmenter::Segmenter;
 use safetensors::SafeTensors;
 
@@ -79,4 +81,26 @@ fn a_network_of_another_kind_and_a_picture_too_small_are_refused() {
         panic!("a LeNet5 does not segment")
     };
     assert!(error.to_string().contains("lenet5"), "{error}");
+}
+
+/// 759 numbers of two bytes are 1,518 of them.
+#[test]
+fn its_file_is_hardly_more_than_its_numbers() {
+    // Of version 1, with the names of all tensors.
+    let bytes = include_bytes!("golden/unet.freq");
+    let old = ModelFile::from_bytes(bytes).unwrap();
+    let network = Network::from_file(&old, &Device::Cpu).unwrap();
+    let file = network.to_file(NumberKind::Float16).unwrap();
+    assert_eq!((file.kept(), file.payload_bytes()), (759, 1518));
+    let named = file.to_bytes().unwrap();
+    let short = codec().encode(&file).unwrap();
+    assert_eq!((bytes.len(), short.len()), (2209, 1552));
+    assert!(named.len() < 1900, "{} bytes", named.len());
+    for bytes in [named, short] {
+        let read = codec().decode(&bytes).unwrap();
+        assert_eq!(read, file);
+        for tensor in &old.tensors {
+            assert_eq!(read.tensor(&tensor.name), Some(tensor));
+        }
+    }
 }

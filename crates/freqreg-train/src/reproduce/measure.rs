@@ -3,7 +3,7 @@
 use super::Run;
 use crate::Result;
 use crate::experiment::Preset;
-use crate::network::Network;
+use crate::network::{Network, codec};
 use crate::report::{
     CutPoint, EpochReport, Filters, LayerReport, Misread, NetworkReport, Pictures, Spectrum,
 };
@@ -21,7 +21,7 @@ impl Run<'_> {
     ) -> Result<(NetworkReport, Pictures)> {
         self.check_stop()?;
         let path = self.path(name);
-        let file = ModelFile::read(&path)?;
+        let file = codec().read(&path)?;
         let file_bytes = fs::metadata(&path).map_err(self.io("read", path))?.len() as usize;
         let network = Network::from_file(&file, &self.options.device)?;
         let model = network.model.as_ref();
