@@ -7,7 +7,7 @@ use std::time::Instant;
 
 type Stage = (&'static str, fn() -> Outcome);
 
-const STAGES: [Stage; 5] = [
+const STAGES: [Stage; 6] = [
     ("test", || cargo::run(&mut cargo(["test", "--workspace"]))),
     ("fmt", || {
         cargo::run(&mut cargo(["fmt", "--all", "--check"]))
@@ -21,6 +21,19 @@ const STAGES: [Stage; 5] = [
             "-D",
             "warnings",
         ]))
+    }),
+    ("bare", || {
+        // The reader of model files, for firmware and for web pages.
+        for target in ["thumbv7em-none-eabihf", "wasm32-unknown-unknown"] {
+            let mut command = cargo([
+                "build",
+                "--package",
+                "freqreg-file",
+                "--no-default-features",
+            ]);
+            cargo::run(command.args(["--target", target]))?;
+        }
+        Ok(())
     }),
     ("doc", || {
         let mut command = cargo(["doc", "--no-deps", "--workspace"]);
@@ -74,7 +87,7 @@ mod tests {
     fn stages_run_in_the_order_asked_for() {
         assert_eq!(
             names(&[]).expect("all"),
-            ["test", "fmt", "clippy", "doc", "package"]
+            ["test", "fmt", "clippy", "bare", "doc", "package"]
         );
         assert_eq!(names(&["doc", "fmt"]).expect("two"), ["doc", "fmt"]);
         let Err(Failure::Usage(text)) = names(&["clipy"]) else {

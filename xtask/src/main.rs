@@ -25,7 +25,7 @@ Usage: cargo xtask TASK [ARGUMENT...]
   bench                the benchmarks of the transform, the kernels and the layers
   bench own            the figures of the book: forms of execution, growth, the choice between forms
   bench peer ...       our times beside those of a program in Python (`bench peer --help`)
-  ci [STAGE...]        the checks that every change must pass: test, fmt, clippy, doc, package
+  ci [STAGE...]        the checks that every change must pass: test, fmt, clippy, bare, doc, package
   docs                 the API documentation and the book
   figures              draws the pictures of the book anew
   pages                fills the tables and draws the pictures of the book's pages on the networks

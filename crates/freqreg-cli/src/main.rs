@@ -3,7 +3,9 @@
 mod bench;
 mod eval;
 mod import;
+mod inspect;
 mod progress;
+mod quantize;
 mod reproduce;
 mod table;
 mod trace;
@@ -36,6 +38,10 @@ enum Command {
     Eval(eval::Args),
     /// Turn a network that the paper's authors released into a model file
     Import(import::Args),
+    /// Say what a model file holds
+    Inspect(inspect::Args),
+    /// Write a model file with its numbers in fewer bits
+    Quantize(quantize::Args),
     /// Time a synthesis and a training step on this machine
     Bench(bench::Args),
 }
@@ -46,6 +52,8 @@ fn main() -> ExitCode {
         Command::Reproduce(args) => reproduce::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Import(args) => import::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Quantize(args) => quantize::run(&args),
         Command::Bench(args) => bench::run(&args),
     };
     match result {

@@ -1,5 +1,9 @@
 //! The first k indices of a tensor in keep order, as row-major offsets.
 
+use alloc::vec;
+use alloc::vec::Vec;
+
+#[cfg(feature = "std")]
 use rayon::slice::ParallelSliceMut;
 
 use crate::levels::Levels;
@@ -86,7 +90,10 @@ impl Axes {
                 slab.push((key, offset))
             });
             // Offsets ascend lexicographically and differ, so that an unstable sort is as good.
+            #[cfg(feature = "std")]
             slab.par_sort_unstable();
+            #[cfg(not(feature = "std"))]
+            slab.sort_unstable();
             let room = k - offsets.len();
             offsets.extend(slab.iter().take(room).map(|&(_, offset)| offset));
             low = high.saturating_add(1);

@@ -1,5 +1,8 @@
 //! The one error type of the crate. Every variant carries what was refused.
 
+use alloc::string::String;
+use alloc::vec::Vec;
+
 /// What a keep order, a prefix or a transform refuses, with the value that was wrong.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -1,5 +1,8 @@
 //! How many indices of a box share a key: counting, without visiting them.
 
+use alloc::vec;
+use alloc::vec::Vec;
+
 /// The keys of a box, counted. All axes but the longest are held as a sorted list of
 /// (key, how many indices have it); the longest is an arithmetic progression and needs no list.
 pub(crate) struct Levels {

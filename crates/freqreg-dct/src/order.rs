@@ -1,7 +1,10 @@
 //! Keep orders: which coefficient of a tensor comes first, second, third.
 
-use std::fmt;
-use std::str::FromStr;
+use alloc::borrow::ToOwned;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
+use core::str::FromStr;
 
 use crate::levels::Levels;
 use crate::shape::{check_index, elements};

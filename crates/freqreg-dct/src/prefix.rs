@@ -1,7 +1,8 @@
 //! The kept coefficients of a tensor: the first k indices in keep order.
 
-use std::fmt;
-use std::sync::Arc;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
 
 use crate::enumerate::Axes;
 use crate::shape::{elements, strides};

@@ -1,5 +1,8 @@
 //! Checks and small arithmetic on the shapes of row-major tensors.
 
+use alloc::vec;
+use alloc::vec::Vec;
+
 use crate::Error;
 
 /// The number of elements, or why the shape is refused.
@@ -42,6 +45,7 @@ pub(crate) fn check_index(shape: &[usize], index: &[usize]) -> Result<(), Error>
     })
 }
 
+#[cfg(feature = "std")]
 /// Refuses a slice that does not have exactly `expected` elements.
 pub(crate) fn check_length<T>(
     what: &'static str,
@@ -60,6 +64,7 @@ pub(crate) fn check_length<T>(
     })
 }
 
+#[cfg(feature = "std")]
 /// A vector of zeros, or an error where the allocator says no (which would otherwise end the process).
 pub(crate) fn zeros<T: Copy + Default>(elements: usize, shape: &[usize]) -> Result<Vec<T>, Error> {
     // An allocation that is not looked at may be optimised away, and would then never fail.

@@ -4,11 +4,6 @@
 //! crate's page; it learns as it goes, the same way on both sides, so that no parameters are stored.
 
 use alloc::vec::Vec;
-use core::borrow::Borrow;
-
-use constriction::stream::model::{DecoderModel, EncoderModel, EntropyModel};
-use constriction::stream::queue::{DefaultRangeDecoder, DefaultRangeEncoder};
-use constriction::stream::{Decode, Encode};
 
 /// The largest magnitude that can be coded.
 pub(crate) const LARGEST: u32 = (1 << CLASSES) - 1;
@@ -23,39 +18,10 @@ struct Decision(u32);
 
 impl Decision {
     const EVEN: Self = Self(1 << (PRECISION - 1));
-}
 
-impl EntropyModel<PRECISION> for Decision {
-    type Symbol = bool;
-    type Probability = u32;
-}
-
-impl EncoderModel<PRECISION> for Decision {
-    fn left_cumulative_and_probability(
-        &self,
-        symbol: impl Borrow<bool>,
-    ) -> Option<(u32, core::num::NonZeroU32)> {
-        let (start, width) = match symbol.borrow() {
-            false => (0, self.0),
-            true => (self.0, (1 << PRECISION) - self.0),
-        };
-        Some((start, core::num::NonZeroU32::new(width)?))
-    }
-}
-
-impl DecoderModel<PRECISION> for Decision {
-    fn quantile_function(&self, quantile: u32) -> (bool, u32, core::num::NonZeroU32) {
-        let yes = quantile >= self.0;
-        let (start, width) = match yes {
-            false => (0, self.0),
-            true => (self.0, (1 << PRECISION) - self.0),
-        };
-        // Never zero, as the probability is neither 0 nor 2^16.
-        (
-            yes,
-            start,
-            core::num::NonZeroU32::new(width).unwrap_or(core::num::NonZeroU32::MIN),
-        )
+    /// The part of a range that stands for "no".
+    fn no(self, range: u64) -> u64 {
+        (range >> PRECISION) * u64::from(self.0)
     }
 }
 
@@ -88,9 +54,8 @@ impl Learnt {
 
 /// How decisions are coded or decoded.
 trait Coder {
-    type Error;
     /// Codes `yes`, or ignores it and decodes.
-    fn decide(&mut self, decision: Decision, yes: bool) -> Result<bool, Self::Error>;
+    fn decide(&mut self, decision: Decision, yes: bool) -> bool;
 }
 
 /// What is known of the integers so far.
@@ -124,14 +89,14 @@ impl Model {
     }
 
     /// Codes `level`, or decodes one.
-    fn code<C: Coder>(&mut self, coder: &mut C, level: i32) -> Result<i32, C::Error> {
+    fn code<C: Coder>(&mut self, coder: &mut C, level: i32) -> i32 {
         let magnitude = level.unsigned_abs();
         let class = bits(magnitude);
         let expected = bits(self.mean >> 4).min(CLASSES);
         let mut found = 0;
         while found < CLASSES {
             let learnt = &mut self.above[expected * CLASSES + found];
-            let yes = coder.decide(learnt.decision(), class > found)?;
+            let yes = coder.decide(learnt.decision(), class > found);
             learnt.learn(yes);
             if !yes {
                 break;
@@ -144,20 +109,20 @@ impl Model {
             let bit = match place + 2 == found {
                 true => {
                     let second = &mut self.second[found];
-                    let bit = coder.decide(second.decision(), bit)?;
+                    let bit = coder.decide(second.decision(), bit);
                     second.learn(bit);
                     bit
                 }
-                false => coder.decide(Decision::EVEN, bit)?,
+                false => coder.decide(Decision::EVEN, bit),
             };
             value = value << 1 | u32::from(bit);
         }
         // The mean of the last few: a quarter of the way to each.
         self.mean = self.mean - self.mean / 4 + value * 4;
-        let negative = value > 0 && coder.decide(Decision::EVEN, level < 0)?;
+        let negative = value > 0 && coder.decide(Decision::EVEN, level < 0);
         // Below 2^20.
         let value = value as i32;
-        Ok(if negative { -value } else { value })
+        if negative { -value } else { value }
     }
 }
 
@@ -166,63 +131,148 @@ fn bits(value: u32) -> usize {
     (u32::BITS - value.leading_zeros()) as usize
 }
 
-struct Encoder(DefaultRangeEncoder);
+/// Bits of a range and of the numbers within it: a byte leaves as soon as the range is a byte smaller.
+const BITS: u32 = 56;
+const WHOLE: u64 = (1 << BITS) - 1;
+const SMALL: u64 = 1 << (BITS - 8);
 
-impl Coder for Encoder {
-    type Error = ();
-    fn decide(&mut self, decision: Decision, yes: bool) -> Result<bool, ()> {
-        self.0.encode_symbol(yes, decision).map_err(|_| ())?;
-        Ok(yes)
+/// A range coder (Martin 1979) of binary decisions: what is coded is a number within a range of which each decision keeps a part. A
+/// carry may yet reach bytes that have left, so the last one is held back, with the 255s behind it, which a carry would pass through.
+#[cfg(feature = "std")]
+struct Encoder {
+    bytes: Vec<u8>,
+    low: u64,
+    range: u64,
+    /// The byte held back, if there is one, and how many bytes of 255 follow it.
+    held: Option<u8>,
+    full: usize,
+}
+
+#[cfg(feature = "std")]
+impl Encoder {
+    fn new() -> Self {
+        Self {
+            bytes: Vec::new(),
+            low: 0,
+            range: WHOLE,
+            held: None,
+            full: 0,
+        }
+    }
+
+    /// Takes the highest byte off the number.
+    fn shift(&mut self) {
+        let carry = (self.low >> BITS) as u8;
+        let byte = (self.low >> (BITS - 8)) as u8;
+        if carry == 1 || byte != 255 {
+            // There is a byte before each carry: the number began below the whole range.
+            if let Some(held) = self.held {
+                self.bytes.push(held + carry);
+            }
+            let full = 255u8.wrapping_add(carry);
+            self.bytes.extend(core::iter::repeat_n(full, self.full));
+            (self.held, self.full) = (Some(byte), 0);
+        } else {
+            self.full += 1;
+        }
+        self.low = (self.low & (SMALL - 1)) << 8;
+    }
+
+    /// Ends with the number within the range that has the most zeros at its end, which need not be written.
+    fn finish(mut self) -> Vec<u8> {
+        let end = self.low + self.range;
+        let rounded = |zeros: u32| (self.low + (1 << zeros) - 1) >> zeros << zeros;
+        let zeros = (0..=BITS).rev().find(|&zeros| rounded(zeros) < end);
+        self.low = rounded(zeros.unwrap_or(0));
+        for _ in 0..=BITS / 8 {
+            self.shift();
+        }
+        // A decoder reads zeros behind the end.
+        while self.bytes.last() == Some(&0) {
+            self.bytes.pop();
+        }
+        self.bytes
     }
 }
 
-struct Decoder(DefaultRangeDecoder);
+#[cfg(feature = "std")]
+impl Coder for Encoder {
+    fn decide(&mut self, decision: Decision, yes: bool) -> bool {
+        let no = decision.no(self.range);
+        if yes {
+            self.low += no;
+            self.range -= no;
+        } else {
+            self.range = no;
+        }
+        while self.range < SMALL {
+            self.shift();
+            self.range <<= 8;
+        }
+        yes
+    }
+}
 
-impl Coder for Decoder {
-    type Error = ();
-    fn decide(&mut self, decision: Decision, _: bool) -> Result<bool, ()> {
-        self.0.decode_symbol(decision).map_err(|_| ())
+struct Decoder<'a> {
+    bytes: core::slice::Iter<'a, u8>,
+    /// Where the number lies within the range.
+    at: u64,
+    range: u64,
+}
+
+impl<'a> Decoder<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        let mut new = Self {
+            bytes: bytes.iter(),
+            at: 0,
+            range: WHOLE,
+        };
+        for _ in 0..BITS / 8 {
+            new.shift();
+        }
+        new
+    }
+
+    /// Takes in a byte; behind the end, zeros.
+    fn shift(&mut self) {
+        self.at = self.at << 8 | u64::from(self.bytes.next().copied().unwrap_or(0));
+    }
+}
+
+impl Coder for Decoder<'_> {
+    fn decide(&mut self, decision: Decision, _: bool) -> bool {
+        let no = decision.no(self.range);
+        let yes = self.at >= no;
+        if yes {
+            self.at -= no;
+            self.range -= no;
+        } else {
+            self.range = no;
+        }
+        while self.range < SMALL {
+            self.shift();
+            self.range <<= 8;
+        }
+        yes
     }
 }
 
 /// The bytes of integers, none of a magnitude above [`LARGEST`]; empty for none.
 #[cfg(feature = "std")]
 pub(crate) fn encode(levels: &[i32]) -> Vec<u8> {
-    let mut encoder = Encoder(DefaultRangeEncoder::new());
+    let mut encoder = Encoder::new();
     let mut model = Model::new();
     for &level in levels {
-        // Every decision has a probability, and memory takes every word.
-        let _ = model.code(&mut encoder, level);
+        model.code(&mut encoder, level);
     }
-    if levels.is_empty() {
-        return Vec::new();
-    }
-    let words = encoder.0.into_compressed().unwrap_or_else(|e| match e {});
-    let mut bytes: Vec<u8> = words.iter().flat_map(|w| w.to_be_bytes()).collect();
-    // A decoder reads zeros behind the end, and most of the last words says no more than that there is an end.
-    while let Some(last) = bytes.pop() {
-        if decode(&bytes, levels.len()).as_deref() != Some(levels) {
-            bytes.push(last);
-            break;
-        }
-    }
-    bytes
+    encoder.finish()
 }
 
-/// The next `count` integers that bytes stand for; `None` if they can't come from [`encode`].
-pub(crate) fn decode(bytes: &[u8], count: usize) -> Option<Vec<i32>> {
-    let (whole, rest) = bytes.as_chunks::<4>();
-    let mut words: Vec<u32> = whole.iter().map(|&w| u32::from_be_bytes(w)).collect();
-    let mut last = [0; 4];
-    last[..rest.len()].copy_from_slice(rest);
-    words.push(u32::from_be_bytes(last));
-    // As many zeros as a decoder reads ahead.
-    words.extend([0; 2]);
-    let mut decoder = Decoder(DefaultRangeDecoder::from_compressed(words).ok()?);
+/// The next `count` integers that bytes stand for: any bytes stand for some.
+pub(crate) fn decode(bytes: &[u8], count: usize) -> Vec<i32> {
+    let mut decoder = Decoder::new(bytes);
     let mut model = Model::new();
-    (0..count)
-        .map(|_| model.code(&mut decoder, 0).ok())
-        .collect()
+    (0..count).map(|_| model.code(&mut decoder, 0)).collect()
 }
 
 #[cfg(test)]
@@ -233,17 +283,49 @@ mod tests {
     proptest! {
         #[test]
         fn integers_come_back(levels in prop::collection::vec(prop_oneof![-3i32..4, -2000i32..2000, -(LARGEST as i32)..=LARGEST as i32], 0..300)) {
-            prop_assert_eq!(decode(&encode(&levels), levels.len()).unwrap(), levels);
+            prop_assert_eq!(decode(&encode(&levels), levels.len()), levels);
         }
 
         #[test]
-        fn any_bytes_give_integers_within_range_or_none(bytes in prop::collection::vec(any::<u8>(), 0..200), count in 0usize..500) {
-            if let Some(levels) = decode(&bytes, count) {
-                prop_assert_eq!(levels.len(), count);
-                prop_assert!(levels.iter().all(|l| l.unsigned_abs() <= LARGEST));
+        fn any_bytes_give_integers_within_range(bytes in prop::collection::vec(any::<u8>(), 0..200), count in 0usize..500) {
+            let levels = decode(&bytes, count);
+            prop_assert_eq!(levels.len(), count);
+            prop_assert!(levels.iter().all(|l| l.unsigned_abs() <= LARGEST));
+        }
+
+        /// Decisions of any probability, which makes for carries and long rows of full bytes.
+        #[test]
+        fn decisions_come_back(decisions in prop::collection::vec((1u32..1 << 16, any::<bool>()), 0..2000), extreme in any::<bool>()) {
+            let decisions: Vec<_> = decisions.into_iter().map(|(p, yes)| match extreme {
+                true => (Decision(if p & 1 == 0 { 1 } else { (1 << 16) - 1 }), yes),
+                false => (Decision(p), yes),
+            }).collect();
+            let mut encoder = Encoder::new();
+            for &(decision, yes) in &decisions {
+                encoder.decide(decision, yes);
+            }
+            let bytes = encoder.finish();
+            let mut decoder = Decoder::new(&bytes);
+            for (i, &(decision, yes)) in decisions.iter().enumerate() {
+                prop_assert_eq!(decoder.decide(decision, false), yes, "{}", i);
             }
         }
     }
+
+    /// The same numbers in the same bytes, today and on every machine.
+    #[test]
+    fn the_bytes_of_some_integers() {
+        let levels = [0, 1, -1, 0, 5, -300, 17, 0, 0, LARGEST as i32];
+        let bytes = encode(&levels);
+        assert_eq!(decode(&bytes, levels.len()), levels);
+        assert_eq!(bytes, GOLDEN);
+        assert!(encode(&[]).is_empty());
+    }
+
+    const GOLDEN: [u8; 22] = [
+        90, 222, 208, 74, 102, 73, 70, 198, 55, 157, 107, 43, 43, 2, 30, 111, 255, 255, 255, 255,
+        255, 252,
+    ];
 
     /// Against the entropy of what is coded, which no coder that knew the distribution beforehand could beat on average.
     #[test]

@@ -218,9 +218,8 @@ impl Table {
             at: self.end,
         };
         // There are as many bytes: the length was checked.
-        let mut levels = coder::decode(&body[self.end + self.payload..], self.quantised)
-            .ok_or_else(|| cursor.malformed("the coded values are none"))?
-            .into_iter();
+        let mut levels =
+            coder::decode(&body[self.end + self.payload..], self.quantised).into_iter();
         let mut tensors = Vec::with_capacity(self.rows.len());
         for Row {
             name,

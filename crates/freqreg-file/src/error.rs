@@ -1,16 +1,21 @@
 //! What can be wrong with a file or a model. Every message is complete in itself: it says what, where and, where there
 //! is something to do, what to do.
 
-use std::io;
-use std::path::PathBuf;
+#[cfg(feature = "std")]
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+#[cfg(feature = "std")]
+use std::{io, path::PathBuf};
 
 /// The result of this crate's functions.
-pub type Result<T, E = Error> = std::result::Result<T, E>;
+pub type Result<T, E = Error> = core::result::Result<T, E>;
 
 /// Why a model could not be read, written or expanded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    #[cfg(feature = "std")]
     /// A file could not be opened, read or written.
     #[error("cannot {action} {}: {cause}", path.display())]
     Io {
@@ -21,6 +26,7 @@ pub enum Error {
         /// What the system said.
         cause: io::Error,
     },
+    #[cfg(feature = "std")]
     /// A file was read, and its content is at fault.
     #[error("{}: {error}", path.display())]
     InFile {
@@ -110,6 +116,7 @@ pub enum Error {
         /// What is wrong with it.
         fault: Fault,
     },
+    #[cfg(feature = "std")]
     /// A PyTorch file is at fault.
     #[error(transparent)]
     Pt(#[from] crate::PtFault),
@@ -183,6 +190,7 @@ pub enum Fault {
         /// The value.
         value: f32,
     },
+    #[cfg(feature = "std")]
     /// The coefficients could not be transformed.
     #[error("cannot be expanded: {0}")]
     Transform(freqreg_dct::Error),
@@ -209,6 +217,7 @@ pub enum Fault {
         /// Elements of the storage.
         available: usize,
     },
+    #[cfg(feature = "std")]
     /// The parts of a sparse tensor do not fit each other.
     #[error(
         "indices {indices:?} of type {dtype} and values {values:?} make no sparse tensor of shape {shape:?}: \

@@ -7,21 +7,27 @@ extern crate alloc;
 mod codec;
 mod coder;
 mod decode;
+#[cfg(feature = "std")]
 mod dense;
+#[cfg(feature = "std")]
 mod encode;
 mod error;
+#[cfg(feature = "std")]
 mod fs;
 mod limits;
 mod model;
 mod packed;
+#[cfg(feature = "std")]
 mod pt;
 mod wire;
 
 pub use codec::{Codec, Tables};
 pub use error::{Error, Fault, Result};
+#[cfg(feature = "std")]
 pub use fs::write_atomically;
 pub use limits::Limits;
 pub use model::{MAX_AXES, Model, Storage, Tensor, Values};
+#[cfg(feature = "std")]
 pub use pt::{PtFault, PtTensor, PtType, PtValues, import_prefixes, parse_pt, read_pt};
 
 /// The newest version of the format that this crate reads, and the one it writes.

@@ -2,7 +2,7 @@
 
 /// How much a file may ask for. A reader checks these before it allocates.
 ///
-/// They bound `.pt` files too; [`read_pt`](crate::read_pt) says how.
+/// They bound `.pt` files too; `read_pt` says how.
 ///
 /// The defaults hold every network of a few hundred million weights, and keep a hostile file of a few bytes from
 /// claiming a tensor that no memory could hold.
@@ -30,6 +30,7 @@ impl Default for Limits {
 }
 
 impl Limits {
+    #[cfg(feature = "std")]
     /// The longest file that these limits can accept, in bytes.
     pub(crate) fn file_bytes(&self) -> u64 {
         let values = (self.kept as u64).saturating_mul(4);

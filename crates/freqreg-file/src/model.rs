@@ -1,8 +1,12 @@
 //! The model in memory: what a file holds, and the rules that every stored model obeys.
 
-use std::collections::HashSet;
+use alloc::collections::BTreeSet;
+use alloc::string::String;
+use alloc::vec::Vec;
 
-use freqreg_dct::{KeepOrder, Plan};
+use freqreg_dct::KeepOrder;
+#[cfg(feature = "std")]
+use freqreg_dct::Plan;
 use half::f16;
 
 use crate::{Error, Fault, Result};
@@ -200,7 +204,7 @@ impl Model {
     /// # Errors
     /// [`Error::Tensor`] or [`Error::DuplicateName`] for the first tensor at fault.
     pub fn validate(&self) -> Result<()> {
-        let mut names = HashSet::with_capacity(self.tensors.len());
+        let mut names = BTreeSet::new();
         for tensor in &self.tensors {
             tensor.validate()?;
             if !names.insert(tensor.name.as_str()) {
@@ -234,6 +238,7 @@ impl Tensor {
         check().map_err(|fault| self.fault(fault))
     }
 
+    #[cfg(feature = "std")]
     /// The weight in its dense spatial form: row-major, as many values as the shape has elements.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 //! The form is described in the crate's page.
 
 use alloc::string::{String, ToString};
+#[cfg(feature = "std")]
 use alloc::vec::Vec;
 use core::fmt::Write;
 

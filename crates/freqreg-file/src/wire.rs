@@ -1,5 +1,8 @@
 //! What both directions of the format share: the constants, the code byte of a tensor, and variable-length integers.
 
+#[cfg(feature = "std")]
+use alloc::vec::Vec;
+#[cfg(feature = "std")]
 use freqreg_dct::KeepOrder;
 
 /// The first bytes of every file. The first is no ASCII, so that nobody takes the file for text.
@@ -72,6 +75,7 @@ pub(crate) mod code {
     pub(crate) const KNOWN: u8 = PREFIX | F32 | AXES | ORDER;
 }
 
+#[cfg(feature = "std")]
 /// The two-bit code of a keep order.
 pub(crate) fn order_code(order: &KeepOrder) -> u8 {
     match order {
@@ -81,6 +85,7 @@ pub(crate) fn order_code(order: &KeepOrder) -> u8 {
     }
 }
 
+#[cfg(feature = "std")]
 /// Appends `value` as LEB128: seven bits a byte, the lowest first, the high bit set on all but the last byte.
 pub(crate) fn push_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {

@@ -1,6 +1,6 @@
 //! The authors' released networks as model files.
 
-use crate::network::{Network, short_config};
+use crate::network::{Network, tidied};
 use crate::{Error, Result};
 use candle_core::Device;
 use freqreg_file::{Limits, Model as ModelFile, import_prefixes, read_pt};
@@ -47,17 +47,14 @@ pub fn import_unet(path: &Path) -> Result<ModelFile> {
         depth: levels.count(),
         ..UnetConfig::default()
     });
-    let mut file = ModelFile {
+    let file = ModelFile {
         architecture: architecture.name().into(),
-        config: short_config(&architecture)?,
+        config: serde_json::to_string(&architecture).map_err(|e| Error::Model(e.to_string()))?,
         tensors,
     };
     // What can't be run is no network.
-    let network = Network::from_file(&file, &Device::Cpu).map_err(|e| refuse(e.to_string()))?;
-    // In the network's order, in which a file need not name them.
-    let place = |name: &str| network.parameters.iter().position(|p| p.name() == name);
-    file.tensors.sort_by_key(|t| place(&t.name));
-    Ok(file)
+    Network::from_file(&file, &Device::Cpu).map_err(|e| refuse(e.to_string()))?;
+    Ok(tidied(file))
 }
 
 /// Our name of a tensor of the authors' UNet; `None` for any other.

@@ -202,6 +202,26 @@ fn tables(architecture: &str, config: &str) -> Option<Vec<(String, Vec<usize>)>>
     architecture.weights(Limits::default().elements).ok()
 }
 
+/// The same model in the form that takes fewest bytes: without what its configuration says by default, and its tensors in the order in which
+/// they need no names. A model that is no network of the zoo stays as it is.
+pub fn tidied(mut model: ModelFile) -> ModelFile {
+    let Ok(architecture) = architecture_of(&model.architecture, &model.config) else {
+        return model;
+    };
+    if let (Ok(config), Ok(table)) = (
+        short_config(&architecture),
+        architecture.weights(Limits::default().elements),
+    ) {
+        model.config = config;
+        let place = |name: &str| table.iter().position(|(n, _)| n == name);
+        // What the network does not know comes last, as it was.
+        model
+            .tensors
+            .sort_by_key(|t| place(&t.name).unwrap_or(usize::MAX));
+    }
+    model
+}
+
 /// The architecture of this name with this configuration, which may name it too.
 fn architecture_of(name: &str, config: &str) -> serde_json::Result<Architecture> {
     let mut config: Map<String, Value> = match config {
@@ -216,7 +236,7 @@ fn architecture_of(name: &str, config: &str) -> serde_json::Result<Architecture>
 const TAG: &str = "architecture";
 
 /// The configuration without what it says by default.
-pub(crate) fn short_config(architecture: &Architecture) -> Result<String> {
+fn short_config(architecture: &Architecture) -> Result<String> {
     let wrong = |e: serde_json::Error| Error::Model(e.to_string());
     let whole = serde_json::to_value(architecture).map_err(wrong)?;
     let Value::Object(mut config) = whole else {

@@ -1,0 +1,146 @@
+//! `freqreg inspect`: what a model file holds.
+
+use crate::Failure;
+use freqreg_file::{Model, Storage, Tensor, Values};
+use freqreg_train::network::codec;
+use serde_json::{Value, json};
+use std::fmt::Write;
+use std::path::PathBuf;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// A model file
+    file: PathBuf,
+    /// Print JSON instead of the table
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let model = codec().read(&args.file)?;
+    let bytes = std::fs::metadata(&args.file)?.len();
+    match args.json {
+        true => println!("{:#}", as_json(&model, bytes)),
+        false => print!("{}", as_table(&model, bytes)),
+    }
+    Ok(())
+}
+
+/// How the values of a tensor are written.
+fn form(values: &Values) -> String {
+    match values {
+        Values::F16(_) => "float16".into(),
+        Values::F32(_) => "float32".into(),
+        Values::Quantised { step, .. } => format!("steps of {step}"),
+    }
+}
+
+/// What the values of a tensor are.
+fn storage(tensor: &Tensor) -> String {
+    match &tensor.storage {
+        Storage::Plain => "every weight".into(),
+        Storage::Prefix { axes, order } if *axes == tensor.shape => order.to_string(),
+        Storage::Prefix { axes, order } => format!("{order} over {}", shape(axes)),
+    }
+}
+
+fn shape(shape: &[usize]) -> String {
+    let sizes: Vec<String> = shape.iter().map(ToString::to_string).collect();
+    sizes.join("x")
+}
+
+fn weights(tensor: &Tensor) -> usize {
+    tensor.shape.iter().product()
+}
+
+fn as_json(model: &Model, bytes: u64) -> Value {
+    let tensors = model.tensors.iter().map(|t| {
+        let (axes, order) = match &t.storage {
+            Storage::Plain => (None, None),
+            Storage::Prefix { axes, order } => (Some(axes), Some(order.to_string())),
+        };
+        let step = match &t.values {
+            Values::Quantised { step, .. } => Some(step.to_f32()),
+            Values::F16(_) | Values::F32(_) => None,
+        };
+        let number = match &t.values {
+            Values::F16(_) => "float16",
+            Values::F32(_) => "float32",
+            Values::Quantised { .. } => "quantised",
+        };
+        json!({
+            "name": t.name,
+            "shape": t.shape,
+            "axes": axes,
+            "order": order,
+            "weights": weights(t),
+            "kept": t.values.len(),
+            "number": number,
+            "step": step,
+            "bytes": t.values.bytes(),
+        })
+    });
+    json!({
+        "architecture": model.architecture,
+        "config": serde_json::from_str::<Value>(&model.config).unwrap_or(Value::Null),
+        "tensors": tensors.collect::<Value>(),
+        "weights": model.weights(),
+        "kept": model.kept(),
+        "payload_bytes": model.payload_bytes(),
+        "file_bytes": bytes,
+    })
+}
+
+fn as_table(model: &Model, bytes: u64) -> String {
+    let mut rows = vec![
+        [
+            "layer", "shape", "weights", "kept", "rate", "bytes", "numbers", "kept are",
+        ]
+        .map(String::from),
+    ];
+    let rate = |weights: usize, kept: usize| format!("{:.1}x", weights as f64 / kept.max(1) as f64);
+    for t in &model.tensors {
+        rows.push([
+            t.name.clone(),
+            shape(&t.shape),
+            weights(t).to_string(),
+            t.values.len().to_string(),
+            rate(weights(t), t.values.len()),
+            t.values.bytes().to_string(),
+            form(&t.values),
+            storage(t),
+        ]);
+    }
+    rows.push([
+        "all".into(),
+        String::new(),
+        model.weights().to_string(),
+        model.kept().to_string(),
+        rate(model.weights(), model.kept()),
+        model.payload_bytes().to_string(),
+        String::new(),
+        String::new(),
+    ]);
+    let width = |column: usize| rows.iter().map(|r| r[column].chars().count()).max();
+    let widths: [usize; 8] = std::array::from_fn(|column| width(column).unwrap_or(0));
+    let mut text = format!("{} {}\n\n", model.architecture, model.config);
+    for row in &rows {
+        let mut line = String::new();
+        for (i, (cell, width)) in row.iter().zip(widths).enumerate() {
+            // Writing to a string does not fail. Numbers stand on the right.
+            let _ = match (2..6).contains(&i) {
+                true => write!(line, "{cell:>width$}  "),
+                false => write!(line, "{cell:<width$}  "),
+            };
+        }
+        text += line.trim_end();
+        text.push('\n');
+    }
+    let dense = 4.0 * model.weights() as f64;
+    let _ = writeln!(
+        text,
+        "\n{bytes} bytes in all: {:.0} times fewer than {dense:.0} of the weights in float32",
+        dense / bytes as f64,
+    );
+    text
+}

@@ -1,0 +1,130 @@
+//! The programs that look into model files and change them, as a user runs them.
+
+use serde_json::Value;
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// The released UNet in version 1 of the format.
+const UNET: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../freqreg-train/tests/golden/unet.freq"
+);
+
+fn freqreg(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_freqreg"))
+        .current_dir(folder)
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn good(output: &Output) -> String {
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// The first line of what a program that failed as a user's mistake said.
+fn refused(output: &Output, code: i32) -> String {
+    assert_eq!(output.status.code(), Some(code));
+    assert!(output.stdout.is_empty());
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn inspected(folder: &Path, file: &str) -> Value {
+    serde_json::from_str(&good(&freqreg(folder, &["inspect", file, "--json"]))).unwrap()
+}
+
+#[test]
+fn a_file_is_shown_as_a_table_and_as_json() {
+    let folder = tempfile::tempdir().unwrap();
+    let json = inspected(folder.path(), UNET);
+    assert_eq!(
+        (&json["kept"], &json["payload_bytes"], &json["file_bytes"]),
+        (&759.into(), &1518.into(), &2209.into())
+    );
+    let first = &json["tensors"][0];
+    assert_eq!(
+        (
+            &first["name"],
+            &first["kept"],
+            &first["number"],
+            &first["order"]
+        ),
+        (
+            &"inc.conv1.weight".into(),
+            &33.into(),
+            &"float16".into(),
+            &"zigzag".into()
+        )
+    );
+    assert_eq!(json["config"]["width"], 64);
+    let table = good(&freqreg(folder.path(), &["inspect", UNET]));
+    let lines: Vec<&str> = table.lines().collect();
+    // What it is, a heading, 23 tensors, their sum, and the bytes.
+    assert_eq!(lines.len(), 2 + 1 + 23 + 1 + 2);
+    assert!(lines[3].starts_with("inc.conv1.weight") && lines[3].contains("64x3x3x3"));
+    assert!(lines[26].contains("31024960") && lines[26].contains("759"));
+    assert!(lines[28].starts_with("2209 bytes in all"));
+}
+
+#[test]
+fn the_released_unet_fits_into_a_kilobyte() {
+    let folder = tempfile::tempdir().unwrap();
+    let quantize = |bits: &str, output: &str| {
+        good(&freqreg(
+            folder.path(),
+            &["quantize", UNET, "-o", output, "--bits", bits],
+        ))
+    };
+    let said = quantize("10", "ten.freq");
+    assert!(said.contains("759 numbers of 10 bits"), "{said}");
+    quantize("6", "six.freq");
+    let (ten, six) = (
+        inspected(folder.path(), "ten.freq"),
+        inspected(folder.path(), "six.freq"),
+    );
+    let bytes = |json: &Value| json["file_bytes"].as_u64().unwrap();
+    assert!(
+        bytes(&ten) <= 1024 && bytes(&six) < 650,
+        "{} and {}",
+        bytes(&ten),
+        bytes(&six)
+    );
+    assert_eq!(ten["tensors"][5]["number"], "quantised");
+    assert!(ten["tensors"][5]["step"].as_f64().unwrap() > 0.0);
+    // What is quantised once can be so again, into the file that it came from.
+    good(&freqreg(
+        folder.path(),
+        &[
+            "quantize", "ten.freq", "-o", "ten.freq", "--bits", "4", "--dead", "0.6",
+        ],
+    ));
+    assert!(bytes(&inspected(folder.path(), "ten.freq")) < bytes(&six));
+}
+
+#[test]
+fn what_does_not_fit_is_refused_and_nothing_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| freqreg(folder.path(), arguments);
+    for file in ["none.freq", "."] {
+        let said = refused(&run(&["inspect", file]), 1);
+        assert!(said.contains("cannot read"), "{said}");
+    }
+    std::fs::write(folder.path().join("text"), "no model").unwrap();
+    let said = refused(&run(&["quantize", "text", "-o", "out.freq"]), 1);
+    assert!(said.contains("text: not a .freq file"), "{said}");
+    for wrong in [
+        ["--bits", "1"],
+        ["--bits", "17"],
+        ["--dead", "0.4"],
+        ["--dead", "1"],
+    ] {
+        let arguments = [&["quantize", UNET, "-o", "out.freq"], &wrong[..]].concat();
+        refused(&run(&arguments), 2);
+    }
+    refused(&run(&["quantize", UNET]), 2);
+    let said = refused(&run(&["quantize", UNET, "-o", "nowhere/out.freq"]), 1);
+    assert!(said.contains("nowhere/out.freq"), "{said}");
+    assert!(!folder.path().join("out.freq").exists());
+}
