@@ -261,10 +261,8 @@ fn transform<T: Real>(
     let n = row.len() as f64;
     let (first, others) = (T::of((1.0 / n).sqrt()), T::of((2.0 / n).sqrt()));
     let scale = |row: &mut [T], first: T| {
-        row[0] = row[0] * first;
-        row[1..]
-            .iter_mut()
-            .for_each(|value| *value = *value * others);
+        row[0] *= first;
+        row[1..].iter_mut().for_each(|value| *value *= others);
     };
     match direction {
         Direction::Forward => {

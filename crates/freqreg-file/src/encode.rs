@@ -66,11 +66,12 @@ fn push_head(out: &mut Vec<u8>, model: &Model, by_architecture: bool) {
     };
     // There are fewer than 31 of them.
     let number_bits = number.map_or(0, |n| n as u8 + 1);
-    out.push(
-        u8::from(by_architecture) * head::BY_ARCHITECTURE
-            | config << head::CONFIG_SHIFT
-            | number_bits << head::ARCHITECTURE_SHIFT,
-    );
+    let by = if by_architecture {
+        head::BY_ARCHITECTURE
+    } else {
+        0
+    };
+    out.push(by | config << head::CONFIG_SHIFT | number_bits << head::ARCHITECTURE_SHIFT);
     if number.is_none() {
         push_text(out, &model.architecture);
     }

@@ -1,4 +1,8 @@
 //! The format as its page describes it, byte by byte, and what it costs.
+#![expect(
+    clippy::unusual_byte_groupings,
+    reason = "bits are grouped as the format groups them"
+)]
 
 use freqreg_dct::KeepOrder;
 use freqreg_file::{Codec, Model, Storage, Tensor, Values};

@@ -1,4 +1,8 @@
 //! Files that accident or intent made: each is an error, none a panic.
+#![expect(
+    clippy::unusual_byte_groupings,
+    reason = "bits are grouped as the format groups them"
+)]
 
 use freqreg_dct::KeepOrder;
 use freqreg_file::{Error, Fault, Limits, Model, Storage, Tensor, VERSION, Values};
