@@ -103,12 +103,8 @@ fn column(version: &Version) -> &str {
 }
 
 /// How numbers are stored, as the experiment says: `float16`.
-fn number(version: &Version) -> &'static str {
-    use freqreg_train::experiment::NumberKind;
-    match version.experiment.regularised.number {
-        NumberKind::Float16 => "float16",
-        NumberKind::Float32 => "float32",
-    }
+fn number(version: &Version) -> String {
+    version.experiment.regularised.number.to_string()
 }
 
 /// How many numbers are kept, as the paper prints.

@@ -2,9 +2,7 @@
 
 use crate::Failure;
 use clap::builder::RangedU64ValueParser;
-use freqreg_file::Values;
-use freqreg_train::network::{codec, tidied};
-use half::f16;
+use freqreg_train::network::{codec, in_bits, tidied};
 use std::path::PathBuf;
 
 #[derive(clap::Args)]
@@ -30,31 +28,13 @@ fn dead_zone(text: &str) -> Result<f32, String> {
     }
 }
 
-/// The step of which the largest of `values` is as many as fit `bits`; the smallest there is for values that are all zero.
-fn step(values: &Values, bits: u32) -> f16 {
-    let largest = values
-        .to_f32()
-        .into_iter()
-        .fold(0f32, |m, v| m.max(v.abs()));
-    let levels = (1u32 << (bits - 1)) - 1;
-    let step = f16::from_f32(largest / levels as f32);
-    match step > f16::ZERO {
-        true => step,
-        false => f16::MIN_POSITIVE,
-    }
-}
-
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let mut model = tidied(codec().read(&args.file)?);
     for tensor in &mut model.tensors {
-        let step = step(&tensor.values, args.bits);
-        tensor.values = tensor
-            .values
-            .quantised(step, args.dead)
-            .map_err(|fault| Failure {
-                message: format!("error: tensor `{}`: {fault}", tensor.name),
-                code: 1,
-            })?;
+        tensor.values = in_bits(&tensor.values, args.bits, args.dead).map_err(|fault| Failure {
+            message: format!("error: tensor `{}`: {fault}", tensor.name),
+            code: 1,
+        })?;
     }
     let before = std::fs::metadata(&args.file)?.len();
     codec().write(&model, &args.output)?;

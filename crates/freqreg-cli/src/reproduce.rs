@@ -3,7 +3,7 @@
 use crate::progress::Progress;
 use crate::{Failure, table};
 use freqreg_train::budget::scale_budgets;
-use freqreg_train::experiment::{Experiment, Preset};
+use freqreg_train::experiment::{Experiment, NumberKind, Preset};
 use freqreg_train::index::{Outcome, Row};
 use freqreg_train::report::Report;
 use freqreg_train::reproduce::{Options, device, forget, load, reproduce};
@@ -32,6 +32,10 @@ pub(crate) struct Args {
     /// Numbers to keep: N in all, shared out in proportion, or LAYER=N for one layer; may be repeated
     #[arg(long, value_name = "N|LAYER=N")]
     budget: Vec<String>,
+    /// How the kept numbers are stored: float16, float32, or bits:N (2 to 16), entropy coded. Training does not depend on it: with
+    /// --resume, a finished run is stored and measured anew
+    #[arg(long, value_name = "FORM")]
+    number: Option<NumberKind>,
     /// Folder with the data set's files, plain or gzipped; nothing else is tried then
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -191,6 +195,9 @@ fn prepared(args: &Args, name: &str) -> Result<Experiment, Failure> {
     for budget in &args.budget {
         set_budget(&mut experiment, budget)?;
     }
+    if let Some(number) = args.number {
+        experiment.regularised.number = number;
+    }
     Ok(experiment)
 }
 
@@ -215,6 +222,7 @@ fn one(
         .map(|n| format!("--epochs {n}"))
         .collect();
     changes.extend(args.budget.iter().map(|b| format!("--budget {b}")));
+    changes.extend(args.number.iter().map(|n| format!("--number {n}")));
     let options = Options {
         changes,
         seed: args.seed,

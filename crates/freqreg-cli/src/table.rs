@@ -162,7 +162,11 @@ pub(crate) fn index(rows: &[Row]) -> String {
 }
 
 fn network(name: &str, n: &NetworkReport, metric: Metric, dense: Option<f64>) -> [String; 9] {
-    let short = if n.number == "float16" { "f16" } else { "f32" };
+    let short = match n.number.as_str() {
+        "float16" => "f16",
+        "quantised" => "coded",
+        _ => "f32",
+    };
     [
         name.into(),
         thousands(n.weights),

@@ -170,6 +170,41 @@ fn a_total_budget_is_what_the_file_holds_and_is_recorded() {
 }
 
 #[test]
+fn a_finished_run_is_stored_anew_in_fewer_bits() {
+    let desk = Desk::new();
+    desk.good(&["tiny.toml", "--out", "r", "--quick"]);
+    let before = desk.report("r");
+    let again = ["tiny.toml", "--out", "r", "--quick", "--resume", "--number"];
+    desk.good(&[&again[..], &["bits:12"]].concat());
+    let after = desk.report("r");
+    assert_eq!(after["changes"][0], "--number bits:12");
+    let (old, new) = (&before["regularised"], &after["regularised"]);
+    assert_eq!(
+        (&old["number"], &new["number"]),
+        (&"float16".into(), &"quantised".into())
+    );
+    assert_eq!(
+        (&old["kept"], &old["history"]),
+        (&new["kept"], &new["history"])
+    );
+    let bytes = |report: &serde_json::Value| report["file_bytes"].as_u64().unwrap();
+    assert!(
+        bytes(new) < bytes(old) - 100,
+        "{} and {}",
+        bytes(new),
+        bytes(old)
+    );
+    let size = fs::metadata(desk.path("r/model.freq")).unwrap().len();
+    assert_eq!(bytes(new), size);
+    for wrong in ["bits:1", "bits:17", "float8", "8"] {
+        let out = desk.run(&[&again[..], &[wrong]].concat());
+        let said = text(&out.stderr);
+        assert_eq!(out.status.code(), Some(2), "{said}");
+        assert!(said.contains("is no form of numbers"), "{said}");
+    }
+}
+
+#[test]
 fn a_run_that_fails_leaves_no_older_result_behind() {
     let desk = Desk::new();
     desk.good(&["tiny.toml", "--out", "r", "--quick"]);

@@ -123,15 +123,57 @@ pub struct Regularised {
     pub training: Training,
 }
 
-/// How the numbers of a file are stored.
+/// How the numbers of a file are stored; as text "float16", "float32", or "bits:8" (2 to 16).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(try_from = "String", into = "String")]
 pub enum NumberKind {
     /// Two bytes a number.
     #[default]
     Float16,
     /// Four bytes a number.
     Float32,
+    /// Whole multiples of a step, of which the largest of a tensor has this many bits with its sign; entropy coded.
+    Bits(u32),
+}
+
+impl std::fmt::Display for NumberKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            NumberKind::Float16 => f.write_str("float16"),
+            NumberKind::Float32 => f.write_str("float32"),
+            NumberKind::Bits(bits) => write!(f, "bits:{bits}"),
+        }
+    }
+}
+
+impl From<NumberKind> for String {
+    fn from(kind: NumberKind) -> String {
+        kind.to_string()
+    }
+}
+
+impl std::str::FromStr for NumberKind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bits = text.strip_prefix("bits:").map(str::parse);
+        match (text, bits) {
+            ("float16", _) => Ok(NumberKind::Float16),
+            ("float32", _) => Ok(NumberKind::Float32),
+            (_, Some(Ok(bits))) if (2..=16).contains(&bits) => Ok(NumberKind::Bits(bits)),
+            _ => Err(format!(
+                "`{text}` is no form of numbers: there are float16, float32 and bits:N with N from 2 to 16"
+            )),
+        }
+    }
+}
+
+impl TryFrom<String> for NumberKind {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
 }
 
 /// How coefficients start.

@@ -3,7 +3,9 @@
 use crate::experiment::NumberKind;
 use crate::{Error, Result};
 use candle_core::{DType, Device};
-use freqreg_file::{Codec, Limits, Model as ModelFile, Storage, Tensor as FileTensor, Values};
+use freqreg_file::{
+    Codec, Fault, Limits, Model as ModelFile, Storage, Tensor as FileTensor, Values,
+};
 use freqreg_models::{Architecture, Budgets, LayerKeep, Layers, Model};
 use freqreg_nn::{Execution, Form, Init, Parameter, Store};
 use half::f16;
@@ -73,6 +75,7 @@ impl Network {
     /// # Errors
     /// What candle reports.
     pub fn to_file(&self, number: NumberKind) -> Result<ModelFile> {
+        let single = |values: Vec<f64>| Values::F32(values.into_iter().map(|v| v as f32).collect());
         let tensors = self.parameters.iter().map(|p| {
             let values = p.values()?;
             Ok(FileTensor {
@@ -89,9 +92,9 @@ impl Network {
                     NumberKind::Float16 => {
                         Values::F16(values.into_iter().map(f16::from_f64).collect())
                     }
-                    NumberKind::Float32 => {
-                        Values::F32(values.into_iter().map(|v| v as f32).collect())
-                    }
+                    NumberKind::Float32 => single(values),
+                    NumberKind::Bits(bits) => in_bits(&single(values), bits, 0.5)
+                        .map_err(|fault| Error::Model(format!("tensor `{}`: {fault}", p.name())))?,
                 },
             })
         });
@@ -187,6 +190,27 @@ impl Network {
         }
         Ok(this)
     }
+}
+
+/// Numbers as whole multiples of the step of which the largest of them is 2^(bits - 1) - 1. What is not `dead` of a step beyond a multiple
+/// is rounded towards zero: 0.5 rounds to the nearest.
+///
+/// # Errors
+/// A number that is not finite, or too large for a float16.
+pub fn in_bits(values: &Values, bits: u32, dead: f32) -> std::result::Result<Values, Fault> {
+    let largest = values
+        .to_f32()
+        .into_iter()
+        .fold(0f32, |m, v| m.max(v.abs()));
+    let levels = (1u32 << (bits.clamp(2, 16) - 1)) - 1;
+    let step = f16::from_f32(largest / levels as f32);
+    // Of numbers that are all zero, or nearly.
+    let step = if step > f16::ZERO {
+        step
+    } else {
+        f16::MIN_POSITIVE
+    };
+    values.quantised(step, dead)
 }
 
 /// How model files are read and written: a network of the zoo need not say what its tensors are called and how large they are.

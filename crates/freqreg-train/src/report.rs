@@ -145,7 +145,7 @@ pub struct NetworkReport {
     pub weights: usize,
     /// Numbers that it stores.
     pub kept: usize,
-    /// `float32` or `float16`.
+    /// `float32`, `float16` or `quantised`.
     pub number: String,
     /// Bytes of these numbers alone.
     pub payload_bytes: usize,
@@ -249,9 +249,13 @@ impl NetworkReport {
         self.weights as f64 / self.kept as f64
     }
 
-    /// The same as the paper counts: a float16 number is half a number.
+    /// The same as the paper counts: a float16 number is half a number, and one of fewer bits as much of one as its bits are of 32.
     pub fn paper_ratio(&self) -> f64 {
-        let numbers = if self.number == "float16" { 0.5 } else { 1.0 } * self.kept as f64;
+        let numbers = match self.number.as_str() {
+            "quantised" => self.payload_bytes as f64 / 4.0,
+            "float16" => 0.5 * self.kept as f64,
+            _ => self.kept as f64,
+        };
         self.weights as f64 / numbers
     }
 }

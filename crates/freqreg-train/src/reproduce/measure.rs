@@ -8,7 +8,7 @@ use crate::report::{
     CutPoint, EpochReport, Filters, LayerReport, Misread, NetworkReport, Pictures, Spectrum,
 };
 use crate::tasks::{self, evaluate};
-use freqreg_file::{Model as ModelFile, Storage};
+use freqreg_file::{Model as ModelFile, Storage, Values};
 use freqreg_nn::Form;
 use std::fs;
 
@@ -61,11 +61,7 @@ impl Run<'_> {
             model: network.architecture.clone(),
             weights: file.weights(),
             kept: file.kept(),
-            number: match file.payload_bytes() / file.kept().max(1) {
-                2 => "float16",
-                _ => "float32",
-            }
-            .into(),
+            number: number_of(&file).into(),
             payload_bytes: file.payload_bytes(),
             file_bytes,
             validation: validation.score,
@@ -125,6 +121,15 @@ impl Run<'_> {
             });
         }
         Ok(points)
+    }
+}
+
+/// How the numbers of a file are stored, all in the same form.
+fn number_of(file: &ModelFile) -> &'static str {
+    match file.tensors.first().map(|t| &t.values) {
+        Some(Values::F16(_)) => "float16",
+        Some(Values::Quantised { .. }) => "quantised",
+        Some(Values::F32(_)) | None => "float32",
     }
 }
 
