@@ -12,7 +12,7 @@ pub(crate) struct Args {
     /// The model file to write
     #[arg(short, long, value_name = "OUT.freq")]
     output: PathBuf,
-    /// Bits of the largest number of each tensor, its sign included, 2 to 16; entropy coding takes fewer for most numbers
+    /// About how many bits a number takes, coded, 2 to 16
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = RangedU64ValueParser::<u32>::new().range(2..=16))]
     bits: u32,
     /// The part of a step that counts as nothing: 0.5 rounds to the nearest, more makes smaller files of less accurate numbers
@@ -40,7 +40,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     codec().write(&model, &args.output)?;
     let after = std::fs::metadata(&args.output)?.len();
     println!(
-        "{}: {} numbers of {} bits, {after} bytes ({} had {before})",
+        "{}: {} numbers of about {} bits, {after} bytes ({} had {before})",
         args.output.display(),
         model.kept(),
         args.bits,

@@ -32,7 +32,7 @@ pub(crate) struct Args {
     /// Numbers to keep: N in all, shared out in proportion, or LAYER=N for one layer; may be repeated
     #[arg(long, value_name = "N|LAYER=N")]
     budget: Vec<String>,
-    /// How the kept numbers are stored: float16, float32, or bits:N (2 to 16), entropy coded. Training does not depend on it: with
+    /// How the kept numbers are stored: float16, float32, or bits:N (2 to 16), about N bits each, coded. Training does not depend on it: with
     /// --resume, a finished run is stored and measured anew
     #[arg(long, value_name = "FORM")]
     number: Option<NumberKind>,

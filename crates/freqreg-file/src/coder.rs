@@ -9,6 +9,9 @@ use alloc::vec::Vec;
 pub(crate) const LARGEST: u32 = (1 << CLASSES) - 1;
 /// Classes of magnitudes but that of zero: class c holds those of c bits.
 const CLASSES: usize = 20;
+/// Coded bytes are at least one for so many values: a long row of zeros takes next to nothing, and a few bytes must not stand for more
+/// values than anybody expects of them.
+pub(crate) const PER_BYTE: usize = 64;
 /// Probabilities are parts of 2^16.
 const PRECISION: usize = 16;
 
@@ -230,6 +233,8 @@ impl<'a> Decoder<'a> {
         for _ in 0..BITS / 8 {
             new.shift();
         }
+        // Seven bytes of 255 would lie beyond the range, and come from no encoder.
+        new.at = new.at.min(WHOLE - 1);
         new
     }
 
@@ -265,20 +270,46 @@ pub(crate) fn encode(levels: &[i32]) -> Vec<u8> {
     for &level in levels {
         model.code(&mut encoder, level);
     }
-    encoder.finish()
+    let mut bytes = encoder.finish();
+    // A decoder reads these zeros anyway.
+    bytes.resize(bytes.len().max(least(levels.len())), 0);
+    bytes
 }
 
-/// The next `count` integers that bytes stand for: any bytes stand for some.
-pub(crate) fn decode(bytes: &[u8], count: usize) -> Vec<i32> {
-    let mut decoder = Decoder::new(bytes);
-    let mut model = Model::new();
-    (0..count).map(|_| model.code(&mut decoder, 0)).collect()
+/// The fewest bytes that `count` integers are coded in.
+pub(crate) fn least(count: usize) -> usize {
+    count / PER_BYTE
+}
+
+/// The integers that bytes stand for, one after the other: any bytes stand for some.
+pub(crate) struct Levels<'a> {
+    decoder: Decoder<'a>,
+    model: Model,
+}
+
+impl<'a> Levels<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self {
+            decoder: Decoder::new(bytes),
+            model: Model::new(),
+        }
+    }
+
+    /// The next `count` of them.
+    pub(crate) fn take(&mut self, count: usize) -> Vec<i32> {
+        let next = |_| self.model.code(&mut self.decoder, 0);
+        (0..count).map(next).collect()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    fn decode(bytes: &[u8], count: usize) -> Vec<i32> {
+        Levels::new(bytes).take(count)
+    }
 
     proptest! {
         #[test]
@@ -310,6 +341,15 @@ mod tests {
                 prop_assert_eq!(decoder.decide(decision, false), yes, "{}", i);
             }
         }
+    }
+
+    #[test]
+    fn long_rows_of_zeros_take_a_byte_for_64_of_them() {
+        let mut levels = vec![0; 1_000_000];
+        assert_eq!(encode(&levels).len(), 15_625);
+        levels[..500].fill(700);
+        let bytes = encode(&levels);
+        assert!(bytes.len() < 16_000 && decode(&bytes, levels.len()) == levels);
     }
 
     /// The same numbers in the same bytes, today and on every machine.

@@ -20,7 +20,8 @@ impl Codec<'_> {
     pub fn decode(&self, bytes: &[u8]) -> Result<Model> {
         let Some((body, stored)) = split(bytes)? else {
             return Err(Error::Length {
-                expected: (PREAMBLE + 3 + CHECKSUM) as u64,
+                // Head, and a table of nothing.
+                expected: (PREAMBLE + 2 + CHECKSUM) as u64,
                 got: bytes.len() as u64,
             });
         };
@@ -109,9 +110,6 @@ impl Form {
     }
 }
 
-/// More quantised values than a byte of theirs can stand for: the likeliest decision takes 1/709 of a bit.
-const PER_BYTE: usize = 6_000;
-
 impl Table {
     fn read(body: &[u8], codec: &Codec<'_>) -> Result<Self> {
         let cursor = Cursor {
@@ -145,7 +143,7 @@ impl Table {
             0 => cursor.text()?,
             n => {
                 let known = ARCHITECTURES.get(usize::from(n) - 1);
-                let known = known.ok_or_else(|| cursor.malformed("unknown architecture"))?;
+                let known = known.ok_or_else(|| cursor.malformed_before("unknown architecture"))?;
                 (*known).to_owned()
             }
         };
@@ -155,12 +153,15 @@ impl Table {
             head::PACKED => {
                 let start = cursor.at;
                 let mut rest = &cursor.bytes[start..];
-                let text = packed::unpack(&mut rest)
-                    .ok_or_else(|| cursor.malformed("the configuration is no packed JSON"))?;
+                let text = packed::unpack(&mut rest, limits.table_bytes).ok_or_else(|| {
+                    cursor.malformed(
+                        "the configuration is no packed JSON, or longer than a table may be",
+                    )
+                })?;
                 cursor.at = cursor.bytes.len() - rest.len();
                 text
             }
-            _ => return Err(cursor.malformed("unknown form of the configuration")),
+            _ => return Err(cursor.malformed_before("unknown form of the configuration")),
         };
         let mut sums = Sums::default();
         if bits & head::BY_ARCHITECTURE != 0 {
@@ -170,6 +171,9 @@ impl Table {
             within("tensors", known.len(), limits.tensors)?;
             for (name, shape) in known {
                 let code = cursor.byte()?;
+                if code & code2::SUFFIX != 0 {
+                    return Err(cursor.malformed_before("the end of a name that is not there"));
+                }
                 let (row, weights) = cursor.row_2(name, shape, code, sums.rows.last())?;
                 sums.add(row, weights, limits)?;
             }
@@ -195,12 +199,14 @@ impl Table {
     }
 
     fn check_length(&self, got: usize) -> Result<()> {
-        let least = self.end as u64 + self.payload as u64 + CHECKSUM as u64;
-        let coded = (got as u64).saturating_sub(least);
+        let least = (self.end as u64)
+            .saturating_add(self.payload as u64)
+            .saturating_add(coder::least(self.quantised) as u64)
+            .saturating_add(CHECKSUM as u64);
         let fits = match self.quantised {
             0 => got as u64 == least,
             // That the coded values are whole, only the checksum says.
-            quantised => got as u64 >= least && quantised as u64 / PER_BYTE as u64 <= coded + 4,
+            _ => got as u64 >= least,
         };
         match fits {
             true => Ok(()),
@@ -218,8 +224,8 @@ impl Table {
             at: self.end,
         };
         // There are as many bytes: the length was checked.
-        let mut levels =
-            coder::decode(&body[self.end + self.payload..], self.quantised).into_iter();
+        let coded = &body[self.end + self.payload..];
+        let mut levels = (self.quantised > 0).then(|| coder::Levels::new(coded));
         let mut tensors = Vec::with_capacity(self.rows.len());
         for Row {
             name,
@@ -234,7 +240,7 @@ impl Table {
                 Form::F16 => Values::F16(cursor.numbers(kept, f16::from_le_bytes)?),
                 Form::Quantised(step) => Values::Quantised {
                     step,
-                    levels: levels.by_ref().take(kept).collect(),
+                    levels: levels.as_mut().map(|l| l.take(kept)).unwrap_or_default(),
                 },
             };
             let tensor = Tensor {
@@ -276,7 +282,7 @@ impl Sums {
         let bytes = row.kept.saturating_mul(row.form.bytes());
         self.payload = self.payload.saturating_add(bytes);
         if row.form.bytes() == 0 {
-            self.quantised += row.kept;
+            self.quantised = self.quantised.saturating_add(row.kept);
         }
         if !self.names.insert(row.name.clone()) {
             return Err(Error::DuplicateName { name: row.name });
@@ -329,12 +335,21 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// At the byte just taken.
+    fn malformed_before(&self, what: &'static str) -> Error {
+        Error::Malformed {
+            offset: self.at - 1,
+            what,
+        }
+    }
+
     fn take(&mut self, n: usize) -> Result<&'a [u8]> {
         let end = self
             .at
             .checked_add(n)
             .filter(|&end| end <= self.bytes.len());
-        let end = end.ok_or_else(|| self.malformed("more bytes are announced than there are"))?;
+        let end =
+            end.ok_or_else(|| self.malformed("the bytes end before what is announced does"))?;
         let taken = &self.bytes[self.at..end];
         self.at = end;
         Ok(taken)
@@ -399,7 +414,9 @@ impl<'a> Cursor<'a> {
     fn name(&mut self, before: &str, code: u8) -> Result<String> {
         let shared = self.count()?;
         let Some(shared) = before.get(..shared) else {
-            return Err(self.malformed("a name shares more with the one before than there is"));
+            return Err(self.malformed(
+                "a name shares a part with the one before that this has not, or not whole",
+            ));
         };
         let mut name = shared.to_owned();
         name.push_str(&self.text()?);
@@ -419,18 +436,27 @@ impl<'a> Cursor<'a> {
     ) -> Result<(Row, usize)> {
         let prefix = bits & code2::PREFIX != 0;
         let (storage, kept, form) = match (bits & code2::AGAIN != 0, before) {
-            (true, Some(before)) if bits & !(code2::AGAIN | code2::SUFFIX) == 0 => {
+            (true, _) if bits & !(code2::AGAIN | code2::SUFFIX) != 0 => {
+                return Err(
+                    self.malformed("a row like the one before it says something of its own")
+                );
+            }
+            (true, None) => {
+                return Err(self.malformed("a row like the one before it, and there is none"));
+            }
+            (true, Some(before)) => {
                 let storage = match &before.storage {
                     Storage::Plain => Storage::Plain,
+                    Storage::Prefix { axes, .. } if *axes != before.shape => {
+                        return Err(self
+                            .malformed("a row like the one before it, which has axes of its own"));
+                    }
                     Storage::Prefix { order, .. } => Storage::Prefix {
                         axes: shape.clone(),
                         order: order.clone(),
                     },
                 };
                 (storage, Some(before.kept), before.form)
-            }
-            (true, _) => {
-                return Err(self.malformed("a tensor like the one before it, which there is not"));
             }
             (false, _) => {
                 let form = match (bits & code2::FORM) >> code2::FORM_SHIFT {
@@ -452,6 +478,9 @@ impl<'a> Cursor<'a> {
                         })?,
                         false => shape.clone(),
                     };
+                    if bits & code2::AXES != 0 && axes == shape {
+                        return Err(self.malformed("axes equal to the shape are not repeated"));
+                    }
                     let order =
                         self.order((bits & code2::ORDER) >> code2::ORDER_SHIFT, axes.len())?;
                     let kept = self.count()?;

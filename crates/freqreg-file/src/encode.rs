@@ -31,7 +31,7 @@ impl Codec<'_> {
         for tensor in &model.tensors {
             let code = code_of(tensor, before);
             if by_architecture {
-                out.push(code);
+                out.push(code & !code2::SUFFIX);
             } else {
                 push_name(&mut out, before.map_or("", |t| &t.name), &tensor.name, code);
                 push_shape(&mut out, &tensor.shape);

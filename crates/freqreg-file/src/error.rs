@@ -182,6 +182,12 @@ pub enum Fault {
         /// The step.
         step: f32,
     },
+    /// The part of a step that counts as nothing is no part.
+    #[error("the dead zone {dead} is not from 0 to 1")]
+    DeadZone {
+        /// The part.
+        dead: f32,
+    },
     /// A value is infinite or not a number.
     #[error("value {index} is {value}; only finite values are stored")]
     NotFinite {

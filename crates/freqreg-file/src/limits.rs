@@ -33,7 +33,8 @@ impl Limits {
     #[cfg(feature = "std")]
     /// The longest file that these limits can accept, in bytes.
     pub(crate) fn file_bytes(&self) -> u64 {
-        let values = (self.kept as u64).saturating_mul(4);
+        // A coded value may take more than a float32, if it is large and comes unexpected.
+        let values = (self.kept as u64).saturating_mul(5).saturating_add(1024);
         values
             .saturating_add(self.table_bytes as u64)
             .saturating_add(crate::wire::CHECKSUM as u64)

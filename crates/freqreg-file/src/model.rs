@@ -110,8 +110,15 @@ impl Values {
     /// `dead` instead of one half: with more, more numbers become zero, or smaller, and take fewer bits.
     ///
     /// # Errors
-    /// [`Fault::Step`] for a step that is not positive, or so small that a level would be too large.
+    /// [`Fault::NotFinite`] for such a number, [`Fault::DeadZone`] for a `dead` that is not 0 to 1, [`Fault::Step`] for a step that is not
+    /// positive, or so small that a level would be too large.
     pub fn quantised(&self, step: f16, dead: f32) -> core::result::Result<Self, Fault> {
+        if !(0.0..=1.0).contains(&dead) {
+            return Err(Fault::DeadZone { dead });
+        }
+        if let Some((index, value)) = self.first_not_finite() {
+            return Err(Fault::NotFinite { index, value });
+        }
         let size = step.to_f32();
         let level = |v: f32| {
             let steps = v.abs() / size;

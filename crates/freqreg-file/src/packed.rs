@@ -75,7 +75,7 @@ pub(crate) fn pack(text: &str) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     push(&mut out, &value);
     let mut cursor = &out[..];
-    (unpack(&mut cursor).as_deref() == Some(text)).then_some(out)
+    (unpack(&mut cursor, text.len()).as_deref() == Some(text)).then_some(out)
 }
 
 #[cfg(feature = "std")]
@@ -127,10 +127,11 @@ fn push_word(out: &mut Vec<u8>, text: &str) {
     }
 }
 
-/// The JSON text of the tokens at the beginning of `bytes`, which then begin behind them; `None` if these are no tokens.
-pub(crate) fn unpack(bytes: &mut &[u8]) -> Option<String> {
+/// The JSON text of the tokens at the beginning of `bytes`, which then begin behind them; `None` if these are no tokens, or those of more
+/// than about `most` bytes.
+pub(crate) fn unpack(bytes: &mut &[u8], most: usize) -> Option<String> {
     let mut text = String::new();
-    value(bytes, &mut text, DEPTH)?;
+    value(bytes, &mut text, DEPTH, most)?;
     Some(text)
 }
 
@@ -145,7 +146,9 @@ fn next(bytes: &mut &[u8]) -> Option<(u8, u64)> {
         let byte = take(bytes, 1)?[0];
         more |= u64::from(byte & 0x7F) << shift;
         if byte & 0x80 == 0 {
-            return Some((kind, more.checked_add(FEW)?));
+            // In the shortest form only.
+            let whole = byte != 0 || shift == 0;
+            return whole.then_some((kind, more.checked_add(FEW)?));
         }
     }
     None
@@ -165,13 +168,23 @@ fn text_of<'a>(bytes: &mut &'a [u8], kind: u8, n: u64) -> Option<&'a str> {
     }
 }
 
-fn value(bytes: &mut &[u8], out: &mut String, depth: usize) -> Option<()> {
+fn value(bytes: &mut &[u8], out: &mut String, depth: usize, most: usize) -> Option<()> {
+    if out.len() > most {
+        return None;
+    }
     let (kind, n) = next(bytes)?;
     match kind {
         kind::NUMBER => out.push_str(&n.to_string()),
         kind::WORD | kind::TEXT => quote(text_of(bytes, kind, n)?, out),
         kind::LITERAL => out.push_str(LITERALS.get(usize::try_from(n).ok()?)?),
-        kind::OTHER => out.push_str(text_of(bytes, kind, n)?),
+        kind::OTHER => {
+            let number = text_of(bytes, kind, n)?;
+            let part = |b: u8| b.is_ascii_digit() || b"+-.eE".contains(&b);
+            if number.is_empty() || !number.bytes().all(part) {
+                return None;
+            }
+            out.push_str(number);
+        }
         kind::ARRAY | kind::OBJECT => {
             let depth = depth.checked_sub(1)?;
             let [open, close] = match kind {
@@ -191,7 +204,7 @@ fn value(bytes: &mut &[u8], out: &mut String, depth: usize) -> Option<()> {
                     quote(text_of(bytes, kind, n)?, out);
                     out.push(':');
                 }
-                value(bytes, out, depth)?;
+                value(bytes, out, depth, most)?;
             }
             out.push(close);
         }
@@ -253,7 +266,7 @@ mod tests {
             let text = value.to_string();
             let packed = pack(&text).expect("it packs");
             let mut bytes = &packed[..];
-            prop_assert_eq!(unpack(&mut bytes), Some(text));
+            prop_assert_eq!(unpack(&mut bytes, text.len()), Some(text));
             prop_assert!(bytes.is_empty());
         }
 
@@ -261,7 +274,7 @@ mod tests {
         fn any_bytes_give_a_text_or_none(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
             // A text is at most as long as its words make it.
             let mut rest = &bytes[..];
-            if let Some(text) = unpack(&mut rest) {
+            if let Some(text) = unpack(&mut rest, 1 << 20) {
                 prop_assert!(text.len() <= 32 * bytes.len());
             }
         }

@@ -136,8 +136,8 @@ fn what_is_known_is_not_written() {
     let head = [
         0xFD, b'F', b'R', b'Q', 2, 0b00110_10_1,
         0b100_00010, 0b001_00101, 0b001_10011, 0b001_01000, 0b000_11111, 33,
-        0b1000_0101, 3, 0x00, 0x34,
-        0b1100_0000, 0x00, 0x34,
+        0b0000_0101, 3, 0x00, 0x34,
+        0b0100_0000, 0x00, 0x34,
     ];
     assert_eq!(short[..head.len()], head);
     assert_eq!(
@@ -161,6 +161,12 @@ fn numbers_are_quantised_to_the_nearest_step_or_towards_zero() {
     };
     assert_eq!(levels(0.5), [0, 0, 1, -1, -2, 40]);
     assert_eq!(levels(0.75), [0, 0, 0, -1, -1, 40]);
+    assert!(values.quantised(f16::ONE, f32::NAN).is_err());
+    assert!(
+        Values::F32(vec![f32::NAN])
+            .quantised(f16::ONE, 0.5)
+            .is_err()
+    );
     for step in [0.0, -0.25, f32::INFINITY, f32::NAN, 1e-6] {
         let step = f16::from_f32(step);
         assert!(values.quantised(step, 0.5).is_err(), "{step}");

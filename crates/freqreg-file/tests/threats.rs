@@ -581,6 +581,77 @@ fn version_2_rows_that_refer_to_nothing() {
 }
 
 #[test]
+fn version_2_rows_like_one_with_axes_of_its_own() {
+    let rows = [
+        0b0010_0001,
+        0,
+        1,
+        b's',
+        1,
+        6,
+        2,
+        2,
+        3,
+        1,
+        0b0100_0000,
+        0,
+        1,
+        b't',
+        1,
+        6,
+    ];
+    let error = refused(&file_2(&[&[0, 1, b'a', 2][..], &rows].concat(), &[0; 4]));
+    assert!(error.to_string().contains("axes of its own"), "{error}");
+    let repeated = [0b0010_0001, 0, 1, b't', 1, 6, 1, 6, 1];
+    let error = refused(&file_2(
+        &[&[0, 1, b'a', 1][..], &repeated].concat(),
+        &[0; 2],
+    ));
+    assert!(error.to_string().contains("not repeated"), "{error}");
+}
+
+#[test]
+fn version_2_sums_beyond_what_can_be_counted() {
+    let most = Limits {
+        kept: usize::MAX,
+        elements: usize::MAX,
+        ..Limits::default()
+    };
+    let size = [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x20];
+    for form in [0b001, 0b101] {
+        let mut rows = vec![0, 1, b'a', 9];
+        for name in b'a'..=b'i' {
+            rows.extend([form, 0, 1, name, 1]);
+            rows.extend(size);
+            rows.extend(size);
+            if form == 0b101 {
+                rows.extend([0, 0x34]);
+            }
+        }
+        let error = Model::from_bytes_limited(&file_2(&rows, &[]), most).unwrap_err();
+        assert!(matches!(error, Error::Length { .. }), "{error:?}");
+    }
+}
+
+#[test]
+fn version_2_a_configuration_longer_than_its_limit() {
+    // An array of a thousand times the same word.
+    let config = [
+        &[0b00001_10_0, 0b011_11111, 0xC9, 0x07][..],
+        &[0b001_01011; 1000],
+        &[0],
+    ]
+    .concat();
+    let bytes = file_2(&config, &[]);
+    assert!(Model::from_bytes(&bytes).is_ok());
+    let limits = Limits {
+        table_bytes: 2000,
+        ..Limits::default()
+    };
+    assert!(Model::from_bytes_limited(&bytes, limits).is_err());
+}
+
+#[test]
 fn version_2_steps_that_are_none() {
     // Zero, negative, infinite, and no number.
     for step in [[0, 0], [0, 0xB4], [0, 0x7C], [1, 0x7E]] {

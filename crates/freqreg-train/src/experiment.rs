@@ -132,7 +132,7 @@ pub enum NumberKind {
     Float16,
     /// Four bytes a number.
     Float32,
-    /// Whole multiples of a step, of which the largest of a tensor has this many bits with its sign; entropy coded.
+    /// Whole multiples of a step, entropy coded, of about this many bits each; see [`crate::network::in_bits`].
     Bits(u32),
 }
 

@@ -183,12 +183,17 @@ fn learn(case: &Case, network: &Network, regularised: bool, rate: f64, part: &st
                             let zeros = g.iter().filter(|g| **g == 0.0).count();
                             // Of an ordinary layer, the weights of a unit that answers to none of four images get nothing.
                             let most = match (regularised, p.form()) {
-                                (true, Form::Prefix { axes, order }) if decides(p.name()) => {
-                                    // What is the same for every class cancels in the softmax.
+                                (true, Form::Prefix { axes, order }) => {
+                                    // What is the same for every class cancels in the softmax; and what is the same for every input
+                                    // of a linear layer meets their sum, which is zero but for rounding behind a norm of the sample.
                                     let prefix = order.prefix(axes, p.kept()).unwrap();
-                                    (0..p.kept()).filter(|&i| prefix.index(i)[0] == 0).count()
+                                    let linear = p.shape().len() == 2;
+                                    let cancels = |index: Vec<usize>| {
+                                        decides(p.name()) && index[0] == 0
+                                            || linear && index[1..].iter().all(|&i| i == 0)
+                                    };
+                                    (0..p.kept()).filter(|&i| cancels(prefix.index(i))).count()
                                 }
-                                (true, Form::Prefix { .. }) => 0,
                                 _ => g.len() * 3 / 4,
                             };
                             assert!(
