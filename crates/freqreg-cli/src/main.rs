@@ -9,6 +9,7 @@ mod quantize;
 mod reproduce;
 mod table;
 mod trace;
+mod unpack;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -42,6 +43,8 @@ enum Command {
     Inspect(inspect::Args),
     /// Write a model file with its numbers in fewer bits
     Quantize(quantize::Args),
+    /// Write a model file as ordinary weights, for PyTorch and others
+    Unpack(unpack::Args),
     /// Time a synthesis and a training step on this machine
     Bench(bench::Args),
 }
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Command::Import(args) => import::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Quantize(args) => quantize::run(&args),
+        Command::Unpack(args) => unpack::run(&args),
         Command::Bench(args) => bench::run(&args),
     };
     match result {

@@ -111,6 +111,24 @@ fn the_released_unet_fits_into_a_kilobyte() {
 }
 
 #[test]
+fn unpacked_it_is_every_weight_in_float32() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = good(&freqreg(
+        folder.path(),
+        &["unpack", UNET, "-o", "unet.safetensors"],
+    ));
+    assert!(said.contains("31024960 weights from 759 numbers"), "{said}");
+    let bytes = std::fs::read(folder.path().join("unet.safetensors")).unwrap();
+    // The length of a header, the header, and the weights.
+    let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    assert_eq!(bytes.len(), 8 + header + 4 * 31_024_960);
+    let header: Value = serde_json::from_slice(&bytes[8..8 + header]).unwrap();
+    let first = &header["inc.conv1.weight"];
+    assert_eq!(first["dtype"], "F32");
+    assert_eq!(first["shape"], serde_json::json!([64, 3, 3, 3]));
+}
+
+#[test]
 fn what_does_not_fit_is_refused_and_nothing_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let run = |arguments: &[&str]| freqreg(folder.path(), arguments);
