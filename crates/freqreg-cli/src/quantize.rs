@@ -2,7 +2,7 @@
 
 use crate::Failure;
 use clap::builder::RangedU64ValueParser;
-use freqreg_train::network::{codec, in_bits, tidied};
+use freqreg_train::network::{codec, tidied};
 use std::path::PathBuf;
 
 #[derive(clap::Args)]
@@ -31,10 +31,13 @@ fn dead_zone(text: &str) -> Result<f32, String> {
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let mut model = tidied(codec().read(&args.file)?);
     for tensor in &mut model.tensors {
-        tensor.values = in_bits(&tensor.values, args.bits, args.dead).map_err(|fault| Failure {
-            message: format!("error: tensor `{}`: {fault}", tensor.name),
-            code: 1,
-        })?;
+        tensor.values = tensor
+            .values
+            .in_bits(args.bits, args.dead)
+            .map_err(|fault| Failure {
+                message: format!("error: tensor `{}`: {fault}", tensor.name),
+                code: 1,
+            })?;
     }
     let before = std::fs::metadata(&args.file)?.len();
     codec().write(&model, &args.output)?;

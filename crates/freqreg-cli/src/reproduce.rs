@@ -36,6 +36,10 @@ pub(crate) struct Args {
     /// --resume, a finished run is stored and measured anew
     #[arg(long, value_name = "FORM")]
     number: Option<NumberKind>,
+    /// Let the network learn to do with the numbers of `--number bits:N` in so many of the last epochs: it computes with them as they will be
+    /// stored
+    #[arg(long, value_name = "N")]
+    quantised_epochs: Option<usize>,
     /// Folder with the data set's files, plain or gzipped; nothing else is tried then
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -198,6 +202,10 @@ fn prepared(args: &Args, name: &str) -> Result<Experiment, Failure> {
     if let Some(number) = args.number {
         experiment.regularised.number = number;
     }
+    if let Some(epochs) = args.quantised_epochs {
+        experiment.regularised.quantised_epochs = epochs;
+    }
+    experiment.validate()?;
     Ok(experiment)
 }
 
@@ -223,6 +231,8 @@ fn one(
         .collect();
     changes.extend(args.budget.iter().map(|b| format!("--budget {b}")));
     changes.extend(args.number.iter().map(|n| format!("--number {n}")));
+    let epochs = args.quantised_epochs.iter();
+    changes.extend(epochs.map(|n| format!("--quantised-epochs {n}")));
     let options = Options {
         changes,
         seed: args.seed,

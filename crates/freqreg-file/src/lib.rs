@@ -4,6 +4,8 @@
 
 extern crate alloc;
 
+#[cfg(feature = "std")]
+mod allocate;
 mod codec;
 mod coder;
 mod decode;
@@ -16,17 +18,27 @@ mod error;
 mod fs;
 mod limits;
 mod model;
+#[cfg(feature = "std")]
+mod number;
+#[cfg(feature = "std")]
+mod pack;
 mod packed;
 #[cfg(feature = "std")]
 mod pt;
 mod wire;
 
+#[cfg(feature = "std")]
+pub use allocate::{Point, allocate};
 pub use codec::{Codec, Tables};
 pub use error::{Error, Fault, Result};
 #[cfg(feature = "std")]
 pub use fs::write_atomically;
 pub use limits::Limits;
 pub use model::{MAX_AXES, Model, Storage, Tensor, Values};
+#[cfg(feature = "std")]
+pub use number::NumberKind;
+#[cfg(feature = "std")]
+pub use pack::{Packed, Spectrum, pack_plain, pack_within};
 #[cfg(feature = "std")]
 pub use pt::{PtFault, PtTensor, PtType, PtValues, import_prefixes, parse_pt, read_pt};
 

@@ -140,7 +140,7 @@ impl Values {
     }
 
     /// The first number that is not finite, with its index.
-    fn first_not_finite(&self) -> Option<(usize, f32)> {
+    pub(crate) fn first_not_finite(&self) -> Option<(usize, f32)> {
         match self {
             Self::F16(values) => values
                 .iter()

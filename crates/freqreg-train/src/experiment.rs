@@ -4,6 +4,7 @@
 use crate::report::PaperClaim;
 use crate::{Error, Result};
 use freqreg_data::DatasetName;
+pub use freqreg_file::NumberKind;
 use freqreg_models::{Architecture, Budgets, Task};
 use freqreg_nn::{Decay, Init};
 use serde::{Deserialize, Serialize};
@@ -115,64 +116,69 @@ pub struct Regularised {
     #[serde(default)]
     pub init: InitKind,
     /// How the numbers are stored.
-    #[serde(default)]
+    #[serde(default, with = "as_text")]
     pub number: NumberKind,
+    /// In so many of the last epochs the network computes with its numbers as `number = "bits:N"` will store them, so that it learns to do with
+    /// them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub quantised_epochs: usize,
+    /// Magnitude pruning, for comparison: the network begins as the trained ordinary one, and loses its smallest weights while it trains.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prune: Option<Prune>,
     /// How budgets shrink to what they are in the end.
     pub shrink: Shrink,
     /// How it is trained.
     pub training: Training,
 }
 
-/// How the numbers of a file are stored; as text "float16", "float32", or "bits:8" (2 to 16).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum NumberKind {
-    /// Two bytes a number.
-    #[default]
-    Float16,
-    /// Four bytes a number.
-    Float32,
-    /// Whole multiples of a step, entropy coded, of about this many bits each; see [`crate::network::in_bits`].
-    Bits(u32),
-}
+/// What stands in a file as it is printed.
+mod as_text {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use std::fmt::Display;
+    use std::str::FromStr;
 
-impl std::fmt::Display for NumberKind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            NumberKind::Float16 => f.write_str("float16"),
-            NumberKind::Float32 => f.write_str("float32"),
-            NumberKind::Bits(bits) => write!(f, "bits:{bits}"),
-        }
+    pub(super) fn serialize<T: Display, S: Serializer>(
+        value: &T,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        to.collect_str(value)
+    }
+
+    pub(super) fn deserialize<'de, T, D>(from: D) -> Result<T, D::Error>
+    where
+        T: FromStr<Err: Display>,
+        D: Deserializer<'de>,
+    {
+        String::deserialize(from)?.parse().map_err(Error::custom)
     }
 }
 
-impl From<NumberKind> for String {
-    fn from(kind: NumberKind) -> String {
-        kind.to_string()
-    }
+fn is_zero(n: &usize) -> bool {
+    *n == 0
 }
 
-impl std::str::FromStr for NumberKind {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let bits = text.strip_prefix("bits:").map(str::parse);
-        match (text, bits) {
-            ("float16", _) => Ok(NumberKind::Float16),
-            ("float32", _) => Ok(NumberKind::Float32),
-            (_, Some(Ok(bits))) if (2..=16).contains(&bits) => Ok(NumberKind::Bits(bits)),
-            _ => Err(format!(
-                "`{text}` is no form of numbers: there are float16, float32 and bits:N with N from 2 to 16"
-            )),
-        }
-    }
+/// Magnitude pruning of the whole network: at share t of the way it has lost 1 - (1 - t)^3 of the weights that it is to lose (Zhu and Gupta
+/// 2017, arXiv:1710.01878).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Prune {
+    /// Weights left in the end, biases not counted, which all stay.
+    pub keep: usize,
+    /// The share of the steps after which no more are lost, 0 to 1.
+    pub over: f64,
 }
 
-impl TryFrom<String> for NumberKind {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
+impl Prune {
+    /// How many of `weights` are left at `step` of `steps`.
+    pub fn count(&self, step: usize, steps: usize, weights: usize) -> usize {
+        let way = (step as f64 / (self.over * steps as f64)).min(1.0);
+        // Where both are 0 nothing is left to wait for.
+        let left = if way.is_nan() {
+            0.0
+        } else {
+            (1.0 - way).powi(3)
+        };
+        self.keep + (left * weights.saturating_sub(self.keep) as f64).round() as usize
     }
 }
 
@@ -421,7 +427,7 @@ impl Experiment {
         };
         let mut this: Experiment = toml::from_str(text).map_err(|e| refuse(e.to_string()))?;
         this.name = name.into();
-        this.validate().map_err(refuse)?;
+        this.validate()?;
         Ok(this)
     }
 
@@ -464,7 +470,18 @@ impl Experiment {
         })
     }
 
-    fn validate(&self) -> Result<(), String> {
+    /// Checks what its text alone does not make sure of; to be called again where it was changed.
+    ///
+    /// # Errors
+    /// [`Error::Experiment`] with the reason.
+    pub fn validate(&self) -> Result<()> {
+        self.check().map_err(|reason| Error::Experiment {
+            name: self.name.clone(),
+            reason,
+        })
+    }
+
+    fn check(&self) -> Result<(), String> {
         self.validate_data(&self.data, "data")?;
         if let Some(other) = self.data.on_stand_in() {
             self.validate_data(&other, "data.stand_in")?;
@@ -490,6 +507,36 @@ impl Experiment {
         }
         if self.dense.model.task() != self.regularised.model.task() {
             return Err("dense.model and regularised.model are for different tasks".into());
+        }
+        let regularised = &self.regularised;
+        if regularised.quantised_epochs > 0 && !matches!(regularised.number, NumberKind::Bits(_)) {
+            return Err(
+                "regularised.quantised_epochs needs a regularised.number of \"bits:N\"".into(),
+            );
+        }
+        if regularised.quantised_epochs > regularised.training.epochs {
+            return Err(
+                "regularised.quantised_epochs must be at most regularised.training.epochs".into(),
+            );
+        }
+        if let Some(prune) = &regularised.prune {
+            if !(0.0..=1.0).contains(&prune.over) || prune.keep == 0 {
+                return Err(
+                    "regularised.prune.keep must be 1 or more and regularised.prune.over 0 to 1"
+                        .into(),
+                );
+            }
+            if regularised.model != self.dense.model {
+                return Err(
+                    "regularised.prune begins with the trained ordinary network: regularised.model must be dense.model"
+                        .into(),
+                );
+            }
+            if let Some((layer, _)) = regularised.budgets.iter().find(|(_, keep)| !keep.dense) {
+                return Err(format!(
+                    "regularised.prune is for ordinary layers: regularised.budgets.{layer} must be {{ dense = true }}"
+                ));
+            }
         }
         let shrink = &self.regularised.shrink;
         let rates = [

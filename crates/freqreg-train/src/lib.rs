@@ -5,6 +5,7 @@ pub mod budget;
 mod checkpoint;
 mod error;
 pub mod experiment;
+mod hold;
 pub mod images;
 pub mod import;
 pub mod index;

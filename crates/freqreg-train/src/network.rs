@@ -3,12 +3,9 @@
 use crate::experiment::NumberKind;
 use crate::{Error, Result};
 use candle_core::{DType, Device};
-use freqreg_file::{
-    Codec, Fault, Limits, Model as ModelFile, Storage, Tensor as FileTensor, Values,
-};
+use freqreg_file::{Codec, Limits, Model as ModelFile, Storage, Tensor as FileTensor, Values};
 use freqreg_models::{Architecture, Budgets, LayerKeep, Layers, Model};
 use freqreg_nn::{Execution, Form, Init, Parameter, Store};
-use half::f16;
 use serde_json::{Map, Value};
 
 /// A network that can be run and trained.
@@ -88,14 +85,9 @@ impl Network {
                         order: order.clone(),
                     },
                 },
-                values: match number {
-                    NumberKind::Float16 => {
-                        Values::F16(values.into_iter().map(f16::from_f64).collect())
-                    }
-                    NumberKind::Float32 => single(values),
-                    NumberKind::Bits(bits) => in_bits(&single(values), bits, 0.5)
-                        .map_err(|fault| Error::Model(format!("tensor `{}`: {fault}", p.name())))?,
-                },
+                values: single(values)
+                    .in_form(number)
+                    .map_err(|fault| Error::Model(format!("tensor `{}`: {fault}", p.name())))?,
             })
         });
         Ok(ModelFile {
@@ -190,28 +182,6 @@ impl Network {
         }
         Ok(this)
     }
-}
-
-/// Numbers as whole multiples of a step, so that they take about `bits` each when they are entropy coded: as many as the numbers of a Laplace
-/// distribution take whose mean square is theirs, log2(sqrt(2) e r) of them for a root mean square of r steps; and so that the error is the
-/// same part of every tensor, which is what counts behind a norm. What is not `dead` of a step beyond a multiple is rounded towards
-/// zero: 0.5 rounds to the nearest.
-///
-/// # Errors
-/// A number that is not finite or 2^20 steps, and a dead zone that is not from 0 to 1.
-pub fn in_bits(values: &Values, bits: u32, dead: f32) -> std::result::Result<Values, Fault> {
-    let numbers = values.to_f32();
-    let power: f64 = numbers.iter().map(|&v| f64::from(v).powi(2)).sum();
-    let rms = (power / numbers.len().max(1) as f64).sqrt();
-    let whole = std::f64::consts::SQRT_2 * std::f64::consts::E * rms;
-    let step = f16::from_f64(whole / f64::from(bits.clamp(2, 16)).exp2());
-    // Of numbers that are all zero, or nearly.
-    let step = if step > f16::ZERO {
-        step
-    } else {
-        f16::MIN_POSITIVE
-    };
-    values.quantised(step, dead)
 }
 
 /// How model files are read and written: a network of the zoo need not say what its tensors are called and how large they are.

@@ -99,6 +99,11 @@ pub fn reproduce(loaded: &Loaded, options: &Options<'_>, observe: Observer<'_>) 
     };
 
     let dense_trained = run.train("dense", &dense, None, &mut observe)?;
+    if experiment.regularised.prune.is_some() {
+        for (to, from) in regularised.parameters.iter().zip(&dense.parameters) {
+            to.set_values(&from.values()?)?;
+        }
+    }
     let regularised_trained = run.train("regularised", &regularised, Some(ends), &mut observe)?;
     // From here on the folder's results change: no report may stand beside files that are not its own.
     run.remove(&REPORTS)?;
@@ -401,9 +406,12 @@ impl<'a> Run<'a> {
             None => (&e.dense.training, serde_json::to_string(&e.dense)),
             Some(_) => (
                 &e.regularised.training,
-                // How numbers are stored in the end does not change the training.
+                // How numbers are stored in the end does not change the training, unless it is told of it.
                 serde_json::to_string(&crate::experiment::Regularised {
-                    number: NumberKind::default(),
+                    number: match e.regularised.quantised_epochs {
+                        0 => NumberKind::default(),
+                        _ => e.regularised.number,
+                    },
                     ..e.regularised.clone()
                 }),
             ),
@@ -423,6 +431,11 @@ impl<'a> Run<'a> {
             self.prints[1],
             self.options.device.location(),
         );
+        let quantised = match e.regularised.number {
+            NumberKind::Bits(bits) => Some((e.regularised.quantised_epochs, bits)),
+            NumberKind::Float16 | NumberKind::Float32 => None,
+        };
+        let of_regularised = ends.is_some();
         let taken_over = self.take_over(phase, &identity)?;
         if taken_over {
             observe(Event::Notice(&format!(
@@ -433,6 +446,8 @@ impl<'a> Run<'a> {
             phase,
             training,
             shrink: ends.map(|ends| (&e.regularised.shrink, ends)),
+            prune: e.regularised.prune.as_ref().filter(|_| of_regularised),
+            quantised: quantised.filter(|_| of_regularised),
             seed: self.options.seed,
             images: &self.train,
             validation: &self.validation,

@@ -1,7 +1,8 @@
 //! The training loop: batches, loss, step, shrinking budgets, checkpoints.
 
 use crate::checkpoint::{self, Progress, Running};
-use crate::experiment::{Shrink, Training};
+use crate::experiment::{Prune, Shrink, Training};
+use crate::hold::{Hold, Holder, prunable};
 use crate::images::{Preparation, Variation, batch, epoch_order};
 use crate::network::Network;
 use crate::optimiser::Optimiser;
@@ -70,6 +71,10 @@ pub struct Trainer<'a> {
     pub training: &'a Training,
     /// How budgets shrink, with the final count of each parameter; `None` for an ordinary network.
     pub shrink: Option<(&'a Shrink, Vec<usize>)>,
+    /// Magnitude pruning.
+    pub prune: Option<&'a Prune>,
+    /// In so many of the last epochs numbers are held to so many bits each.
+    pub quantised: Option<(usize, u32)>,
     /// The seed of order and augmentation.
     pub seed: u64,
     /// Images to train on.
@@ -193,12 +198,21 @@ impl Trainer<'_> {
             )?;
             let rate = training.rate.at(step, steps);
             optimiser.begin();
+            let mut holder = Holder::new(&network.parameters, self.hold(network, step, steps));
+            holder.hold()?;
             let stepped = task.step(
                 network.model.as_ref(),
                 Batch { x, labels, step },
                 &setting,
-                &mut |loss, prefix| optimiser.apply(&loss.backward()?, rate, prefix),
+                &mut |loss, prefix| {
+                    let gradients = loss.backward()?;
+                    holder.release()?;
+                    optimiser.apply(&gradients, rate, prefix)?;
+                    // A task may go on from here, with another loss.
+                    holder.hold()
+                },
             )?;
+            holder.release()?;
             if !stepped.loss.is_finite() {
                 return Err(self.diverged(stepped.loss, step, epoch));
             }
@@ -223,7 +237,10 @@ impl Trainer<'_> {
             });
             if progress.step.is_multiple_of(per_epoch) {
                 let model = network.model.as_ref();
+                let mut holder = Holder::new(&network.parameters, self.hold(network, step, steps));
+                holder.hold()?;
                 let v = tasks::evaluate(kind, model, self.validation, &setting)?;
+                holder.release()?;
                 // The last step of the epoch may have been the fatal one: its state must not replace a good one.
                 if let Some(&bad) = v
                     .measures
@@ -262,11 +279,32 @@ impl Trainer<'_> {
                 }
             }
         }
+        // What is pruned is so for good. The steps of a quantiser follow from the free numbers, which is what a file is made of.
+        let pruned = Hold {
+            bits: None,
+            ..self.hold(network, steps, steps)
+        };
+        Holder::new(&network.parameters, pruned).hold()?;
         Ok(Trained {
             history: progress.history,
             seconds: progress.seconds,
             seconds_before: before,
         })
+    }
+
+    /// What numbers are held to at a step.
+    fn hold(&self, network: &Network, step: usize, steps: usize) -> Hold {
+        let weights = || {
+            let weights = network.parameters.iter().filter(|p| prunable(p));
+            weights.map(|p| p.weights()).sum()
+        };
+        let quantised = self.quantised.filter(|(epochs, _)| {
+            (step + 1) * self.training.epochs > steps * (self.training.epochs - epochs)
+        });
+        Hold {
+            weights: self.prune.map(|p| p.count(step, steps, weights())),
+            bits: quantised.map(|(_, bits)| bits),
+        }
     }
 
     fn diverged(&self, loss: f64, step: usize, epoch: usize) -> Error {
