@@ -55,7 +55,7 @@ pub enum Error {
         /// The newest version known here.
         known: u8,
     },
-    /// The file has fewer or more bytes than its table asks for.
+    /// The file has fewer or more bytes than its table or header asks for.
     #[error("the file should have {expected} bytes and has {got}: {}", if got < expected { "it was cut short" } else { "something follows its end" })]
     Length {
         /// Bytes that the table asks for.
@@ -120,6 +120,10 @@ pub enum Error {
     /// A PyTorch file is at fault.
     #[error(transparent)]
     Pt(#[from] crate::PtFault),
+    #[cfg(feature = "std")]
+    /// A safetensors file is at fault.
+    #[error(transparent)]
+    Safetensors(#[from] crate::SafetensorsFault),
 }
 
 /// What can be wrong with one tensor.
@@ -250,6 +254,39 @@ pub enum Fault {
         position: usize,
         /// The index along that axis.
         index: i64,
+    },
+    /// A tensor has more or fewer bytes than its shape and type ask for.
+    #[error("{got} bytes for shape {shape:?} of type {dtype}, which takes {expected}")]
+    Bytes {
+        /// The shape.
+        shape: Vec<usize>,
+        /// The type, as the file calls it.
+        dtype: String,
+        /// Bytes that they take.
+        expected: usize,
+        /// Bytes there are.
+        got: usize,
+    },
+    /// The bytes of a tensor end before they begin.
+    #[error("its bytes begin at {start} and end at {end}: an end cannot lie before the beginning")]
+    Backwards {
+        /// Where they begin, counted behind the header.
+        start: usize,
+        /// Where they end.
+        end: usize,
+    },
+    /// The bytes of a tensor do not begin where those of the one before end.
+    #[error(
+        "its bytes are {start} to {end} of the numbers, and the tensors before it reach to {before}: \
+         every byte belongs to one tensor"
+    )]
+    Place {
+        /// Where its bytes begin, counted behind the header.
+        start: usize,
+        /// Where they end.
+        end: usize,
+        /// Where the tensors before it end.
+        before: usize,
     },
     /// A dense tensor was to be imported as coefficients.
     #[error("it is dense, and kept coefficients are sparse tensors: leave it out of the import")]

@@ -25,6 +25,8 @@ mod pack;
 mod packed;
 #[cfg(feature = "std")]
 mod pt;
+#[cfg(feature = "std")]
+mod safetensors;
 mod wire;
 
 #[cfg(feature = "std")]
@@ -41,6 +43,10 @@ pub use number::NumberKind;
 pub use pack::{Packed, Spectrum, pack_plain, pack_within};
 #[cfg(feature = "std")]
 pub use pt::{PtFault, PtTensor, PtType, PtValues, import_prefixes, parse_pt, read_pt};
+#[cfg(feature = "std")]
+pub use safetensors::{
+    DenseTensor, Safetensors, SafetensorsFault, parse_safetensors, read_safetensors,
+};
 
 /// The newest version of the format that this crate reads, and the one it writes.
 pub const VERSION: u8 = wire::VERSION;

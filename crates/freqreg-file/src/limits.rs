@@ -2,7 +2,7 @@
 
 /// How much a file may ask for. A reader checks these before it allocates.
 ///
-/// They bound `.pt` files too; `read_pt` says how.
+/// They bound `.pt` and safetensors files too; `read_pt` and `read_safetensors` say how.
 ///
 /// The defaults hold every network of a few hundred million weights, and keep a hostile file of a few bytes from
 /// claiming a tensor that no memory could hold.

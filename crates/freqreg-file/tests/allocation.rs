@@ -6,7 +6,7 @@ mod pt_writer;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use freqreg_file::{Limits, Model, parse_pt};
+use freqreg_file::{Limits, Model, parse_pt, parse_safetensors, read_safetensors};
 use pt_writer::{Entry, Pickle, entries, floats, longs, pt, rich, zip, zip64};
 
 /// The system's allocator, with a count of the bytes held and the most that were ever held.
@@ -57,6 +57,7 @@ fn claims_cost_nothing() {
     claims_in_a_model_file();
     claims_in_a_pt_file();
     altered_pt_files();
+    claims_in_a_safetensors_file();
 }
 
 fn claims_in_a_model_file() {
@@ -203,4 +204,74 @@ fn altered_pt_files() {
             );
         }
     }
+}
+
+fn claims_in_a_safetensors_file() {
+    let file = |header: &str, numbers: &[u8]| {
+        let length = (header.len() as u64).to_le_bytes();
+        [&length[..], header.as_bytes(), numbers].concat()
+    };
+    let limits = Limits::default();
+    let peak_of = |bytes: &[u8]| peak(|| parse_safetensors(bytes, &limits).is_ok());
+
+    // A header of 2^27 bytes; numbers that are not there, within the limits and beyond; axes and nesting without end.
+    let rows = |shape: &str, end: u64| {
+        format!(r#"{{"t":{{"dtype":"F32","shape":{shape},"data_offsets":[0,{end}]}}}}"#)
+    };
+    let mut long = file("{}", &[]);
+    long[..8].copy_from_slice(&(1u64 << 27).to_le_bytes());
+    let claims = [
+        long,
+        file(&rows("[134217728]", 1 << 29), &[0; 8]),
+        file(&rows("[1152921504606846976]", 1 << 62), &[0; 8]),
+        file(&rows("[1073741824,1073741824]", u64::MAX - 3), &[0; 8]),
+        file(&rows(&format!("[1{}]", ",1".repeat(4000)), 4), &[0; 4]),
+        file(&rows(&"[".repeat(4000), 4), &[0; 4]),
+    ];
+    for (i, bytes) in claims.iter().enumerate() {
+        let (held, accepted) = peak_of(bytes);
+        assert!(
+            !accepted && held < 40 << 10,
+            "{held} bytes were held for claim {i} of {} bytes",
+            bytes.len()
+        );
+    }
+
+    // Headers of as many small things as there is room for, which take 20 times their bytes at the most.
+    let tensors: Vec<_> = (0..20_000)
+        .map(|i| format!(r#""{i:x}":{{"dtype":"","shape":[],"data_offsets":[0,0]}}"#))
+        .collect();
+    let texts: Vec<_> = (0..60_000).map(|i| format!(r#""{i:x}":"""#)).collect();
+    let headers = [
+        format!("{{{}}}", tensors.join(",")),
+        format!(r#"{{"__metadata__":{{{}}}}}"#, texts.join(",")),
+    ];
+    for header in headers {
+        let bytes = file(&header, &[]);
+        let (held, accepted) = peak_of(&bytes);
+        assert!(accepted, "{}", &header[..60]);
+        assert!(
+            held < 20 * header.len(),
+            "{held} bytes were held for a header of {}",
+            header.len()
+        );
+    }
+
+    // An honest file costs its numbers as they are read, which it holds once, and of other types none.
+    const HONEST: usize = 1 << 18;
+    let header = format!(
+        r#"{{"f":{{"dtype":"F64","shape":[{HONEST}],"data_offsets":[0,{}]}},"i":{{"dtype":"I64","shape":[{HONEST}],"data_offsets":[{},{}]}}}}"#,
+        8 * HONEST,
+        8 * HONEST,
+        16 * HONEST
+    );
+    let bytes = file(&header, &vec![0; 16 * HONEST]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("honest.safetensors");
+    std::fs::write(&path, &bytes).unwrap();
+    let (held, accepted) = peak(|| read_safetensors(&path, &limits).is_ok());
+    assert!(
+        accepted && held < 4 * HONEST + (40 << 10),
+        "{held} bytes were held"
+    );
 }

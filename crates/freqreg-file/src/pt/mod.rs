@@ -87,6 +87,14 @@ impl PtType {
             Self::Float64 | Self::Int64 => 8,
         }
     }
+
+    /// Whether the numbers have a floating point, as weights have; counters and masks have none.
+    pub fn is_float(self) -> bool {
+        matches!(
+            self,
+            Self::Float16 | Self::BFloat16 | Self::Float32 | Self::Float64
+        )
+    }
 }
 
 /// As PyTorch calls it, e.g. `float16`.
