@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use freqreg_dct::KeepOrder;
 use half::f16;
 
+use crate::model::check_step;
 use crate::wire::{ARCHITECTURES, CHECKSUM, MAGIC, PREAMBLE, SUFFIX, VERSION, code, code2, head};
 use crate::{Codec, Error, Fault, Limits, MAX_AXES, Model, Result, Storage, Tensor, Values};
 use crate::{coder, packed};
@@ -488,16 +489,17 @@ impl<'a> Cursor<'a> {
                 }
             }
         };
-        let form = match form {
-            Form::Quantised(_) => {
-                let [a, b] = [self.byte()?, self.byte()?];
-                Form::Quantised(f16::from_le_bytes([a, b]))
-            }
-            plain => plain,
-        };
         let at_fault = |fault| Error::Tensor {
             tensor: name.clone(),
             fault,
+        };
+        let form = match form {
+            Form::Quantised(_) => {
+                let step = f16::from_le_bytes([self.byte()?, self.byte()?]);
+                check_step(step).map_err(at_fault)?;
+                Form::Quantised(step)
+            }
+            plain => plain,
         };
         let layout = storage.check(&shape).map_err(at_fault)?;
         // A plain tensor has as many values as elements, the one before it or not.

@@ -6,7 +6,10 @@ use std::path::Path;
 use crate::{Error, Result};
 
 /// Writes `bytes` to `path` so that at every moment the path holds what it held before or all of the new bytes: a
-/// temporary file beside it is filled, flushed to the disk and renamed over it.
+/// temporary file beside it is filled, flushed to the disk and renamed over it. Several may write at once: the last one to end prevails.
+///
+/// A process that is killed while it writes leaves its temporary file behind, `.freq-` and six letters or digits and `.part`. Nothing reads
+/// it, and it can be deleted.
 ///
 /// # Errors
 /// [`Error::Io`] where the folder does not exist or cannot be written, or the disk is full; the temporary file is

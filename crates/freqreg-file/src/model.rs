@@ -161,12 +161,23 @@ impl Values {
         let Self::Quantised { step, levels } = self else {
             return Ok(());
         };
-        let size = step.to_f32();
+        check_step(*step)?;
         let largest = levels.iter().map(|l| l.unsigned_abs()).max().unwrap_or(0);
-        match size > 0.0 && size.is_finite() && largest <= crate::coder::LARGEST {
+        match largest <= crate::coder::LARGEST {
             true => Ok(()),
-            false => Err(Fault::Step { step: size }),
+            false => Err(Fault::Step {
+                step: step.to_f32(),
+            }),
         }
+    }
+}
+
+/// Checks that a step is positive and finite.
+pub(crate) fn check_step(step: f16) -> core::result::Result<(), Fault> {
+    let step = step.to_f32();
+    match step > 0.0 && step.is_finite() {
+        true => Ok(()),
+        false => Err(Fault::Step { step }),
     }
 }
 

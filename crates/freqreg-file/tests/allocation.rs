@@ -5,6 +5,7 @@ mod pt_writer;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 use freqreg_file::{Limits, Model, parse_pt, parse_safetensors, read_safetensors};
 use pt_writer::{Entry, Pickle, entries, floats, longs, pt, rich, zip, zip64};
@@ -58,6 +59,7 @@ fn claims_cost_nothing() {
     claims_in_a_pt_file();
     altered_pt_files();
     claims_in_a_safetensors_file();
+    hostile_headers();
 }
 
 fn claims_in_a_model_file() {
@@ -273,5 +275,196 @@ fn claims_in_a_safetensors_file() {
     assert!(
         accepted && held < 4 * HONEST + (40 << 10),
         "{held} bytes were held"
+    );
+}
+
+/// An integer as both versions of the format write it.
+fn varint(mut value: u64) -> Vec<u8> {
+    let mut out = Vec::new();
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+    out
+}
+
+/// What a header may be made to claim, by somebody who can compute a checksum: refused at once, and before anything is held for it.
+fn hostile_headers() {
+    let sealed = |body: &[u8]| [body, &crc32fast::hash(body).to_le_bytes()].concat();
+    let one = |parts: &[&[u8]]| sealed(&[b"\xFDFRQ\x01", &parts.concat()[..]].concat());
+    let two = |parts: &[&[u8]]| sealed(&[b"\xFDFRQ\x02", &parts.concat()[..]].concat());
+    let (huge, half, gigabytes) = (varint(1 << 60), varint(1 << 30), varint(1 << 32));
+    // A tensor `t` of version 1, and of version 2, by its code and what follows it.
+    let row_1 = |code: u8, rest: &[&[u8]]| {
+        let rest = rest.concat();
+        one(&[b"\x01a\0\x01\x01t", &[code], &rest, &[0; 16]])
+    };
+    let row_2 = |code: u8, rest: &[&[u8]]| {
+        let rest = rest.concat();
+        two(&[b"\0\x01a\x01", &[code], b"\0\x01t", &rest, &[0; 16]])
+    };
+    let nan_step = [0x00, 0x7E];
+
+    let mut files = vec![
+        ("texts of 4 GiB", one(&[&gigabytes, b"a"])),
+        ("texts of 4 GiB", one(&[b"\x01a", &gigabytes, b"{"])),
+        ("texts of 4 GiB", one(&[b"\x01a\0\x01", &gigabytes, b"t"])),
+        ("texts of 4 GiB", two(&[b"\0", &gigabytes, b"a"])),
+        ("texts of 4 GiB", two(&[b"\x02\x01a", &gigabytes, b"{"])),
+        (
+            "texts of 4 GiB",
+            two(&[b"\0\x01a\x01\x01\0", &gigabytes, b"t"]),
+        ),
+        ("texts of 4 GiB", two(&[b"\x04\x01a\x5F", &gigabytes, b"t"])),
+        (
+            "arrays of 4 GiB",
+            two(&[b"\x04\x01a\x7F", &gigabytes, &[0; 99]]),
+        ),
+        ("2^32 tensors", one(&[b"\x01a\0", &gigabytes, &[1; 99]])),
+        ("2^32 tensors", two(&[b"\0\x01a", &gigabytes, &[1; 99]])),
+        (
+            "one name twice",
+            one(&[
+                b"\x01a\0\x02",
+                b"\x01t\0\x01\x01",
+                b"\x01t\0\x01\x01",
+                &[0; 4],
+            ]),
+        ),
+        (
+            "one name twice",
+            two(&[
+                b"\0\x01a\x02",
+                b"\0\0\x01t\x01\x01",
+                b"\0\x01\0\x01\x01",
+                &[0; 4],
+            ]),
+        ),
+        ("a step of NaN", row_2(0b101, &[&[1, 4, 2], &nan_step])),
+        ("a step of NaN", row_2(0b100, &[&[1, 4], &nan_step])),
+    ];
+    for (what, axes) in [
+        ("2^60 elements", [&[1][..], &huge].concat()),
+        ("2^60 elements", [&[2][..], &half, &half].concat()),
+        ("2^120 elements", [&[2][..], &huge, &huge].concat()),
+        ("2^60 axes", huge.clone()),
+    ] {
+        for kept in [&[1][..], &varint(1 << 28), &huge] {
+            files.push((what, row_1(0b01, &[&axes, kept])));
+            files.push((what, row_1(0b11, &[&axes, kept])));
+            files.push((what, row_2(0b001, &[&axes, kept])));
+            files.push((what, row_2(0b101, &[&axes, kept, &[0, 0x34]])));
+            // As the transform's axes; weighted.
+            files.push((what, row_1(0b101, &[&[1, 4], &axes, kept])));
+            files.push((what, row_2(0b11_0001, &[&[1, 4], &axes, &[1, 1], kept])));
+        }
+        files.push((what, row_1(0b00, &[&axes])));
+        files.push((what, row_2(0b010, &[&axes])));
+        files.push((what, row_2(0b100, &[&axes, &[0, 0x34]])));
+    }
+    for kept in [&[5][..], &gigabytes, &huge, &varint(u64::MAX)] {
+        files.push(("more kept than there are", row_1(0b01, &[&[1, 4], kept])));
+        files.push(("more kept than there are", row_2(0b001, &[&[1, 4], kept])));
+        files.push((
+            "more kept than there are",
+            row_2(0b101, &[&[1, 4], kept, &[0, 0x34]]),
+        ));
+    }
+    for (what, bytes) in &files {
+        refused_at_once(what, bytes, 4096, || Model::from_bytes(bytes).is_ok());
+    }
+
+    // The same of the other formats.
+    let only = |tensor: &dyn Fn(Pickle) -> Pickle| pt(&Pickle::only(tensor), &[&[0; 16], &[0; 16]]);
+    let twice = Pickle::new()
+        .raw(b"}(")
+        .text("t")
+        .tensor("Float", "0", &[4]);
+    let twice = twice.text("t").tensor("Float", "0", &[4]).raw(b"u.").0;
+    let files = [
+        (
+            "2^60 elements",
+            only(&|p| p.view("Float", "0", 1 << 60, 0, &[1 << 60], &[1])),
+        ),
+        (
+            "2^60 elements",
+            only(&|p| p.view("Float", "0", 4, 0, &[1 << 30, 1 << 30], &[0, 0])),
+        ),
+        (
+            "2^120 elements",
+            only(&|p| p.view("Float", "0", 4, 0, &[1 << 60, 1 << 60], &[0, 0])),
+        ),
+        (
+            "2^60 stored",
+            only(&|p| {
+                p.begin_sparse()
+                    .view("Long", "0", 2, 0, &[1, 1 << 60], &[1, 1])
+                    .view("Float", "1", 4, 0, &[1 << 60], &[1])
+                    .end_sparse(&[4])
+            }),
+        ),
+        ("texts of 4 GiB", only(&|p| p.raw(b"X\xff\xff\xff\xff"))),
+        ("one name twice", pt(&twice, &[&[0; 16]])),
+    ];
+    for (what, bytes) in &files {
+        let limits = Limits::default();
+        refused_at_once(what, bytes, 96 << 10, || parse_pt(bytes, &limits).is_ok());
+    }
+
+    let row = |shape: &str, end: &str| {
+        format!(r#""t":{{"dtype":"F32","shape":{shape},"data_offsets":[0,{end}]}}"#)
+    };
+    let header = |header: &str, length: usize| {
+        let length = (length as u64).to_le_bytes();
+        [&length[..], header.as_bytes(), &[0; 16]].concat()
+    };
+    let whole = |text: &str| header(&format!("{{{text}}}"), text.len() + 2);
+    let files = [
+        ("a header of 4 GiB", header("{}", 1 << 32)),
+        ("a header of 2^64 bytes", header("{}", usize::MAX)),
+        (
+            "2^60 elements",
+            whole(&row("[1152921504606846976]", "4611686018427387904")),
+        ),
+        (
+            "2^60 elements",
+            whole(&row("[1073741824,1073741824]", "4611686018427387904")),
+        ),
+        (
+            "2^120 elements",
+            whole(&row("[1152921504606846976,1152921504606846976]", "16")),
+        ),
+        (
+            "many axes",
+            whole(&row(&format!("[1{}]", ",1".repeat(1000)), "4")),
+        ),
+        (
+            "one name twice",
+            whole(&format!("{},{}", row("[4]", "16"), row("[4]", "16"))),
+        ),
+        ("nesting", whole(&row(&"[".repeat(1000), "4"))),
+    ];
+    for (what, bytes) in &files {
+        let limits = Limits::default();
+        refused_at_once(what, bytes, 40 << 10, || {
+            parse_safetensors(bytes, &limits).is_ok()
+        });
+    }
+}
+
+/// Checks that a file is refused within a millisecond, for which it has several tries on a machine that is busy otherwise, and what is held for it.
+fn refused_at_once(what: &str, bytes: &[u8], most: usize, accepted: impl Fn() -> bool) {
+    let mut fastest = Duration::MAX;
+    for _ in 0..20 {
+        let start = Instant::now();
+        let (held, accepted) = peak(&accepted);
+        fastest = fastest.min(start.elapsed());
+        assert!(!accepted, "{what}: accepted, {bytes:?}");
+        assert!(held < most, "{what}: {held} bytes were held for {bytes:?}");
+    }
+    assert!(
+        fastest < Duration::from_millis(1),
+        "{what}: {fastest:?} for {bytes:?}"
     );
 }

@@ -48,6 +48,14 @@ fn import(tensor: PtTensor) -> Result<Vec<f32>, Fault> {
 }
 
 #[test]
+fn weights_have_a_floating_point_and_counters_have_none() {
+    use PtType::*;
+    let floats = [Float16, BFloat16, Float32, Float64];
+    let others = [Bool, UInt8, Int8, Int16, Int32, Int64];
+    assert!(floats.into_iter().all(PtType::is_float) && !others.into_iter().any(PtType::is_float));
+}
+
+#[test]
 fn every_kind_of_tensor_in_file_order() {
     let (pickle, storages) = rich();
     let storages: Vec<&[u8]> = storages.iter().map(Vec::as_slice).collect();
