@@ -1,10 +1,11 @@
 //! `freqreg eval`.
 
 use crate::Failure;
+use crate::io::{Input, print};
 use crate::trace::{self, Peak};
+use clap::ValueHint;
 use freqreg_data::folder::{self, Mask, Picture};
 use freqreg_nn::Execution;
-use freqreg_train::network::codec;
 use freqreg_train::reproduce::device;
 use freqreg_train::segmenter::Segmenter;
 use freqreg_train::tasks::{Overlap, overlap};
@@ -14,8 +15,9 @@ use std::time::Instant;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// A model file of a segmentation network
-    model: PathBuf,
+    /// A model file of a segmentation network, or - for standard input
+    #[arg(value_hint = ValueHint::FilePath)]
+    model: Input,
     /// Folder of pictures, 8-bit RGB PNG or JPEG
     #[arg(long, value_name = "DIR")]
     images: PathBuf,
@@ -91,11 +93,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         Way::Fused => Execution::Fused,
         Way::Spatial => Execution::Spatial,
     };
-    let segmenter = Segmenter::with_execution(
-        &codec().read(&args.model)?,
-        &device(&args.device)?,
-        execution,
-    )?;
+    let segmenter =
+        Segmenter::with_execution(&args.model.model()?.0, &device(&args.device)?, execution)?;
     // Everything that a folder can be refused for is found out before the first picture is segmented.
     let pairs: Vec<(PathBuf, Option<folder::Pair>)> = match &args.masks {
         None => folder::list(&args.images)?
@@ -134,13 +133,13 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         let (found, layers) = freqreg_nn::trace(|| segmenter.run(&picture));
         let seconds = clock.elapsed().as_secs_f64();
         found.map_err(|e| refused(path, &e))?;
-        print!("{}", trace::table(&layers, &peak, seconds));
+        print(&trace::table(&layers, &peak, seconds))?;
     }
     let mut scores = Vec::new();
     for (path, pair) in &pairs {
         let score = one(&segmenter, path, pair.as_ref(), args.save.as_deref())?;
         if !args.json {
-            print(&score);
+            print(&line(&score))?;
         }
         scores.push(score);
     }
@@ -152,16 +151,19 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     match args.json {
         true => {
             let scores = Scores {
-                model: args.model.display().to_string(),
+                model: args.model.argument(),
                 images: scores,
                 mean_dice,
                 mean_iou,
             };
-            println!("{}", serde_json::to_string_pretty(&scores)?);
+            print(&(serde_json::to_string_pretty(&scores)? + "\n"))?;
         }
         false => {
             if let (Some(dice), Some(iou)) = (mean_dice, mean_iou) {
-                println!("mean of {}: Dice {dice:.5}  IoU {iou:.5}", scores.len());
+                print(&format!(
+                    "mean of {}: Dice {dice:.5}  IoU {iou:.5}\n",
+                    scores.len()
+                ))?;
             }
         }
     }
@@ -215,17 +217,17 @@ fn one(
     })
 }
 
-fn print(score: &Score) {
+fn line(score: &Score) -> String {
     let scored = match (score.dice, score.iou) {
         (Some(dice), Some(iou)) => format!("Dice {dice:.5}  IoU {iou:.5}  "),
         _ => String::new(),
     };
-    println!(
-        "{}: {scored}foreground {:.1} %  {:.3} s",
+    format!(
+        "{}: {scored}foreground {:.1} %  {:.3} s\n",
         score.image,
         100.0 * score.foreground,
         score.seconds
-    );
+    )
 }
 
 /// The picture, its background dimmed to grey: planes in, planes out.

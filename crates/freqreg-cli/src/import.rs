@@ -1,30 +1,38 @@
 //! `freqreg import`.
 
 use crate::Failure;
-use freqreg_train::import::import_unet;
-use freqreg_train::network::codec;
-use std::path::PathBuf;
+use crate::io::{Input, Output, facts};
+use clap::ValueHint;
+use freqreg_train::import::{import_unet, import_unet_bytes};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The authors' PyTorch file of sparse coefficients, as unet_fr.pt
-    file: PathBuf,
-    /// The model file to write
-    #[arg(short, long, value_name = "FILE.freq")]
-    output: PathBuf,
+    /// The authors' PyTorch file of sparse coefficients, as unet_fr.pt, or - for standard input
+    #[arg(value_hint = ValueHint::FilePath)]
+    file: Input,
+    /// The model file to write, or - for standard output
+    #[arg(short, long, value_name = "FILE.freq", value_hint = ValueHint::FilePath)]
+    output: Output,
+    /// Say as JSON what was done
+    #[arg(long)]
+    json: bool,
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let model = import_unet(&args.file)?;
-    codec().write(&model, &args.output)?;
-    println!(
-        "{}: {} of {} tensors, {} weights as {} numbers, {} bytes",
-        args.output.display(),
+    let model = match &args.file {
+        Input::File(path) => import_unet(path)?,
+        Input::Standard => import_unet_bytes(&args.file.bytes()?, args.file.name())?,
+    };
+    let bytes = args.output.model(&model)?;
+    let sentence = format!(
+        "{}: {} of {} tensors, {} weights as {} numbers, {bytes} bytes",
+        args.output,
         model.architecture,
         model.tensors.len(),
         model.weights(),
         model.kept(),
-        std::fs::metadata(&args.output)?.len(),
     );
-    Ok(())
+    let mut json = facts(&model, bytes);
+    json["output"] = args.output.argument().into();
+    args.output.done(args.json, &sentence, &json)
 }

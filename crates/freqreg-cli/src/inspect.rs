@@ -1,29 +1,28 @@
 //! `freqreg inspect`: what a model file holds.
 
 use crate::Failure;
+use crate::io::{Input, facts, print};
+use clap::ValueHint;
 use freqreg_file::{Model, Storage, Tensor, Values};
-use freqreg_train::network::codec;
 use serde_json::{Value, json};
 use std::fmt::Write;
-use std::path::PathBuf;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// A model file
-    file: PathBuf,
+    /// A model file, or - for standard input
+    #[arg(value_hint = ValueHint::FilePath)]
+    file: Input,
     /// Print JSON instead of the table
     #[arg(long)]
     json: bool,
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let model = codec().read(&args.file)?;
-    let bytes = std::fs::metadata(&args.file)?.len();
-    match args.json {
-        true => println!("{:#}", as_json(&model, bytes)),
-        false => print!("{}", as_table(&model, bytes)),
-    }
-    Ok(())
+    let (model, bytes) = args.file.model()?;
+    print(&match args.json {
+        true => format!("{:#}\n", as_json(&model, bytes)),
+        false => as_table(&model, bytes),
+    })
 }
 
 /// How the values of a tensor are written.
@@ -53,7 +52,7 @@ fn weights(tensor: &Tensor) -> usize {
     tensor.shape.iter().product()
 }
 
-fn as_json(model: &Model, bytes: u64) -> Value {
+fn as_json(model: &Model, bytes: usize) -> Value {
     let tensors = model.tensors.iter().map(|t| {
         let (axes, order) = match &t.storage {
             Storage::Plain => (None, None),
@@ -80,18 +79,13 @@ fn as_json(model: &Model, bytes: u64) -> Value {
             "bytes": t.values.bytes(),
         })
     });
-    json!({
-        "architecture": model.architecture,
-        "config": serde_json::from_str::<Value>(&model.config).unwrap_or(Value::Null),
-        "tensors": tensors.collect::<Value>(),
-        "weights": model.weights(),
-        "kept": model.kept(),
-        "payload_bytes": model.payload_bytes(),
-        "file_bytes": bytes,
-    })
+    let mut json = facts(model, bytes);
+    json["config"] = serde_json::from_str(&model.config).unwrap_or(Value::Null);
+    json["tensors"] = tensors.collect();
+    json
 }
 
-fn as_table(model: &Model, bytes: u64) -> String {
+fn as_table(model: &Model, bytes: usize) -> String {
     let mut rows = vec![
         [
             "layer", "shape", "weights", "kept", "rate", "bytes", "numbers", "kept are",

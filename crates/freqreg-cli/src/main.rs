@@ -4,6 +4,7 @@ mod bench;
 mod eval;
 mod import;
 mod inspect;
+mod io;
 mod progress;
 mod quantize;
 mod reproduce;
@@ -63,7 +64,9 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("{}", failure.message);
+            if !failure.message.is_empty() {
+                eprintln!("{}", failure.message);
+            }
             ExitCode::from(failure.code)
         }
     }
@@ -99,14 +102,22 @@ fn quieten_candle() {
 
 /// Why the program ends otherwise than well.
 struct Failure {
-    /// What the user reads.
+    /// What the user reads; nothing is printed where it is empty.
     message: String,
     /// 1 for an error, 2 for a wrong command line, 130 after Ctrl-C.
     code: u8,
 }
 
-impl<E: std::error::Error> From<E> for Failure {
+impl<E: std::error::Error + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
+        let any: &(dyn std::error::Error + 'static) = &error;
+        // Whoever closed the pipe has read enough.
+        if any.downcast_ref().is_some_and(io::closed) {
+            return Failure {
+                message: String::new(),
+                code: 0,
+            };
+        }
         Failure {
             message: format!("error: {error}"),
             code: 1,

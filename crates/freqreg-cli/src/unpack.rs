@@ -1,28 +1,55 @@
 //! `freqreg unpack`: a model file as ordinary weights.
 
 use crate::Failure;
-use freqreg_train::network::codec;
-use std::path::PathBuf;
+use crate::io::{Input, Output, Pipe, facts};
+use clap::ValueHint;
+use freqreg_file::Model;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// A model file
-    file: PathBuf,
-    /// The safetensors file to write, of float32 weights under the names of the model's tensors
-    #[arg(short, long, value_name = "OUT.safetensors")]
-    output: PathBuf,
+    /// A model file, or - for standard input
+    #[arg(value_hint = ValueHint::FilePath)]
+    file: Input,
+    /// The safetensors file to write, of float32 weights under the names of the model's tensors; - for standard output
+    #[arg(short, long, value_name = "OUT.safetensors", value_hint = ValueHint::FilePath)]
+    output: Output,
+    /// Say as JSON what was done
+    #[arg(long)]
+    json: bool,
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let model = codec().read(&args.file)?;
-    model.write_safetensors(&args.output)?;
-    println!(
-        "{}: {} tensors, {} weights from {} numbers, {} bytes",
-        args.output.display(),
+    let (model, read) = args.file.model()?;
+    let bytes = write(&model, &args.output)?;
+    let sentence = format!(
+        "{}: {} tensors, {} weights from {} numbers, {bytes} bytes",
+        args.output,
         model.tensors.len(),
         model.weights(),
         model.kept(),
-        std::fs::metadata(&args.output)?.len(),
     );
-    Ok(())
+    let mut json = facts(&model, read);
+    json["output"] = args.output.argument().into();
+    json["output_bytes"] = bytes.into();
+    args.output.done(args.json, &sentence, &json)
+}
+
+/// Writes the weights, one expanded tensor at a time, and says how many bytes they take.
+fn write(model: &Model, output: &Output) -> Result<u64, Failure> {
+    match output {
+        Output::File(path) => {
+            model.write_safetensors(path)?;
+            Ok(std::fs::metadata(path)?.len())
+        }
+        Output::Standard => {
+            let mut pipe = Pipe::binary()?;
+            let mut bytes = 0;
+            model.put_safetensors(&mut |part| {
+                bytes += part.len() as u64;
+                pipe.put(part)
+            })?;
+            pipe.end()?;
+            Ok(bytes)
+        }
+    }
 }

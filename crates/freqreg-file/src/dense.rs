@@ -40,7 +40,12 @@ impl Model {
         })
     }
 
-    fn put_safetensors(&self, put: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    /// Gives what [`to_safetensors_bytes`](Self::to_safetensors_bytes) gives piece by piece, for whatever takes bytes, holding one expanded
+    /// tensor at a time.
+    ///
+    /// # Errors
+    /// As [`validate`](Self::validate), and the first error of `put`, which is not called again.
+    pub fn put_safetensors(&self, put: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
         self.validate()?;
         let mut header = self.safetensors_header()?;
         // The format asks that the numbers begin at a multiple of 8 bytes.

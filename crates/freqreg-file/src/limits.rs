@@ -31,8 +31,8 @@ impl Default for Limits {
 
 impl Limits {
     #[cfg(feature = "std")]
-    /// The longest file that these limits can accept, in bytes.
-    pub(crate) fn file_bytes(&self) -> u64 {
+    /// The longest `.freq` file that these limits can accept, in bytes.
+    pub fn file_bytes(&self) -> u64 {
         // A coded value may take more than a float32, if it is large and comes unexpected.
         let values = (self.kept as u64).saturating_mul(5).saturating_add(1024);
         values

@@ -3,7 +3,7 @@
 use crate::network::{Network, tidied};
 use crate::{Error, Result};
 use candle_core::Device;
-use freqreg_file::{Limits, Model as ModelFile, import_prefixes, read_pt};
+use freqreg_file::{Limits, Model as ModelFile, PtTensor, import_prefixes, parse_pt, read_pt};
 use freqreg_models::{Architecture, UnetConfig};
 use std::path::Path;
 
@@ -13,7 +13,22 @@ use std::path::Path;
 /// # Errors
 /// A file that can't be read or is none, and one that holds another network, with the names that were found.
 pub fn import_unet(path: &Path) -> Result<ModelFile> {
-    let tensors = read_pt(path, &Limits::default())?;
+    unet(&read_pt(path, &Limits::default())?, path)
+}
+
+/// As [`import_unet`], for the bytes of a file, which errors call `name`.
+///
+/// # Errors
+/// As [`import_unet`].
+pub fn import_unet_bytes(bytes: &[u8], name: &Path) -> Result<ModelFile> {
+    let tensors = parse_pt(bytes, &Limits::default()).map_err(|error| Error::Import {
+        path: name.into(),
+        reason: error.to_string(),
+    })?;
+    unet(&tensors, name)
+}
+
+fn unet(tensors: &[PtTensor], path: &Path) -> Result<ModelFile> {
     let refuse = |reason: String| Error::Import {
         path: path.into(),
         reason,
@@ -24,7 +39,7 @@ pub fn import_unet(path: &Path) -> Result<ModelFile> {
             other.name
         )));
     }
-    let tensors = import_prefixes(&tensors, rename)?;
+    let tensors = import_prefixes(tensors, rename)?;
     let shape = |name: &str| {
         let found = tensors.iter().find(|t| t.name == name);
         found
