@@ -1,7 +1,8 @@
 //! `freqreg inspect`: what a model file holds.
 
 use crate::Failure;
-use crate::io::{Input, facts, print};
+use crate::io::{Input, Output, facts, print};
+use crate::plot;
 use clap::ValueHint;
 use freqreg_file::{Model, Storage, Tensor, Values};
 use serde_json::{Value, json};
@@ -15,14 +16,25 @@ pub(crate) struct Args {
     /// Print JSON instead of the table
     #[arg(long)]
     json: bool,
+    /// Draw the spectrum, of every tensor the magnitudes of its kept numbers in keep order, as an SVG; with - the table goes to standard
+    /// error
+    #[arg(long, value_name = "OUT.svg", value_hint = ValueHint::FilePath)]
+    plot: Option<Output>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let (model, bytes) = args.file.model()?;
-    print(&match args.json {
+    let text = match args.json {
         true => format!("{:#}\n", as_json(&model, bytes)),
         false => as_table(&model, bytes),
-    })
+    };
+    match &args.plot {
+        None => print(&text),
+        Some(output) => {
+            output.text(&plot::spectrum(&model))?;
+            output.beside(&text)
+        }
+    }
 }
 
 /// How the values of a tensor are written.

@@ -118,6 +118,18 @@ fn bounded(reader: impl Read, limit: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Standard input can be read once.
+pub(crate) fn at_most_one_standard(inputs: &[&Input]) -> Result<(), Failure> {
+    let standard = inputs.iter().filter(|i| ***i == Input::Standard).count();
+    match standard > 1 {
+        true => Err(Failure {
+            message: "error: only one file can be `-`, standard input".into(),
+            code: 2,
+        }),
+        false => Ok(()),
+    }
+}
+
 impl Output {
     /// What errors call it.
     pub(crate) fn name(&self) -> &Path {
@@ -135,6 +147,15 @@ impl Output {
                 pipe.put(bytes).and_then(|()| pipe.end())?;
             }
             Output::File(path) => write_atomically(path, bytes)?,
+        }
+        Ok(())
+    }
+
+    /// Writes a text, to a file whole or not at all.
+    pub(crate) fn text(&self, text: &str) -> Result<(), Failure> {
+        match self {
+            Output::Standard => print(text)?,
+            Output::File(path) => write_atomically(path, text.as_bytes())?,
         }
         Ok(())
     }

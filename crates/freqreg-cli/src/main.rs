@@ -1,10 +1,13 @@
 //! The program `freqreg`: command lines in, results and clear errors out. What it does is in the libraries.
 
 mod bench;
+mod diff;
 mod eval;
 mod import;
 mod inspect;
 mod io;
+mod patch;
+mod plot;
 mod progress;
 mod quantize;
 mod reproduce;
@@ -46,6 +49,10 @@ enum Command {
     Quantize(quantize::Args),
     /// Write a model file as ordinary weights, for PyTorch and others
     Unpack(unpack::Args),
+    /// Write what changed between two model files of a network as an update
+    Diff(diff::Args),
+    /// Apply an update to the model file that it was made from
+    Patch(patch::Args),
     /// Time a synthesis and a training step on this machine
     Bench(bench::Args),
 }
@@ -59,6 +66,8 @@ fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(&args),
         Command::Quantize(args) => quantize::run(&args),
         Command::Unpack(args) => unpack::run(&args),
+        Command::Diff(args) => diff::run(&args),
+        Command::Patch(args) => patch::run(&args),
         Command::Bench(args) => bench::run(&args),
     };
     match result {

@@ -27,6 +27,8 @@ mod packed;
 mod pt;
 #[cfg(feature = "std")]
 mod safetensors;
+#[cfg(feature = "std")]
+mod update;
 mod wire;
 
 #[cfg(feature = "std")]
@@ -47,6 +49,8 @@ pub use pt::{PtFault, PtTensor, PtType, PtValues, import_prefixes, parse_pt, rea
 pub use safetensors::{
     DenseTensor, Safetensors, SafetensorsFault, parse_safetensors, read_safetensors,
 };
+#[cfg(feature = "std")]
+pub use update::UpdateFault;
 
 /// The newest version of the format that this crate reads, and the one it writes.
 pub const VERSION: u8 = wire::VERSION;
