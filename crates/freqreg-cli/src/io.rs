@@ -98,9 +98,15 @@ impl Input {
 
     /// The model file that it is, and its length in bytes.
     pub(crate) fn model(&self) -> Result<(Model, usize), Error> {
+        let (model, bytes) = self.model_and_bytes()?;
+        Ok((model, bytes.len()))
+    }
+
+    /// The model file that it is, read and as it stands.
+    pub(crate) fn model_and_bytes(&self) -> Result<(Model, Vec<u8>), Error> {
         let bytes = self.bytes()?;
         let model = codec().decode(&bytes).map_err(|e| self.at_fault(e))?;
-        Ok((model, bytes.len()))
+        Ok((model, bytes))
     }
 
     fn at_fault(&self, error: Error) -> Error {

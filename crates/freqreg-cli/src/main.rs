@@ -1,21 +1,26 @@
 //! The program `freqreg`: command lines in, results and clear errors out. What it does is in the libraries.
 
 mod bench;
+mod completions;
 mod diff;
 mod eval;
+mod help;
 mod import;
 mod inspect;
 mod io;
+mod man;
 mod patch;
 mod plot;
 mod progress;
+mod qr;
 mod quantize;
 mod reproduce;
+mod svg;
 mod table;
 mod trace;
 mod unpack;
 
-use clap::{Parser, Subcommand};
+use clap::{FromArgMatches, Parser, Subcommand};
 use std::process::ExitCode;
 
 /// Every step allocates and frees maps of several megabytes. The system's allocator gives them back to the kernel
@@ -53,13 +58,20 @@ enum Command {
     Diff(diff::Args),
     /// Apply an update to the model file that it was made from
     Patch(patch::Args),
+    /// Draw a model file as a QR code
+    Qr(qr::Args),
+    /// Print what a shell needs to complete command lines
+    Completions(completions::Args),
+    /// Print the manual page, or write those of all commands
+    Man(man::Args),
     /// Time a synthesis and a training step on this machine
     Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
     quieten_candle();
-    let result = match Cli::parse().command {
+    let cli = Cli::from_arg_matches(&help::command().get_matches()).unwrap_or_else(|e| e.exit());
+    let result = match cli.command {
         Command::Reproduce(args) => reproduce::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Import(args) => import::run(&args),
@@ -68,6 +80,9 @@ fn main() -> ExitCode {
         Command::Unpack(args) => unpack::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Patch(args) => patch::run(&args),
+        Command::Qr(args) => qr::run(&args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
         Command::Bench(args) => bench::run(&args),
     };
     match result {

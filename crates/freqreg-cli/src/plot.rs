@@ -3,8 +3,9 @@
 //! One SVG that stands alone: two columns of small charts with one vertical scale, so that layers can be compared. It is narrow enough to be
 //! read on a telephone, and takes the colours of its reader, light or dark.
 
+use crate::svg::Escaped;
 use freqreg_file::{Model, Storage, Tensor};
-use std::fmt::{self, Write};
+use std::fmt::Write;
 
 const WIDTH: f64 = 480.0;
 const MARGIN: f64 = 12.0;
@@ -250,23 +251,6 @@ fn shortened(text: &str, letters: usize) -> String {
     match over {
         0 => text.into(),
         _ => format!("…{}", text.chars().skip(over + 1).collect::<String>()),
-    }
-}
-
-/// A text that may hold anything, escaped as XML when it is printed.
-struct Escaped<'a>(&'a str);
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.chars().try_for_each(|c| match c {
-            '&' => f.write_str("&amp;"),
-            '<' => f.write_str("&lt;"),
-            '>' => f.write_str("&gt;"),
-            // XML has no place for these.
-            '\u{fffe}' | '\u{ffff}' => f.write_char('\u{fffd}'),
-            c if c.is_control() && c != '\n' => f.write_char('\u{fffd}'),
-            c => f.write_char(c),
-        })
     }
 }
 
