@@ -144,7 +144,14 @@ logarithm. Of more numbers than a chart has room for, each bar is the largest of
         text: "\
 Every number becomes a whole multiple of its tensor's step, and an entropy coder writes the multiples. The step is a fixed part of the root mean \
 square of the tensor's numbers, chosen so that a number takes about --bits. With 8 bits LeNet5 and the \
-released UNet do what they did with 16; nothing is trained to make up for what is lost. What is quantised already can be quantised again, also into its own file.",
+released UNet do what they did with 16; nothing is trained to make up for what is lost. What is quantised already can be quantised again, also into its own file.
+
+With --data the network is measured before and after, on images that were held out of the training of that experiment; with --target-bytes too each \
+tensor gets the bits that serve best: it is tried in several, with all others as they were, and the validation loss says what it may lose. The test images are read \
+for --test alone.
+
+--json prints architecture, weights, kept, payload_bytes, file_bytes, file_bytes_before and output, and for each set of images metric, score, \
+score_before, loss and loss_before.",
         examples: &[
             (
                 "About 7 bits a number",
@@ -153,6 +160,37 @@ released UNet do what they did with 16; nothing is trained to make up for what i
             (
                 "Smaller still, by rounding towards zero",
                 "freqreg quantize unet.freq -o unet6.freq --bits 6 --dead 0.6",
+            ),
+            (
+                "At most 700 bytes, shared out by what each tensor needs",
+                "freqreg quantize lenet5.freq -o lenet700.freq --data lenet5 --target-bytes 700",
+            ),
+        ],
+    },
+    Page {
+        command: "pack",
+        text: "\
+Each weight tensor is transformed, and the first of its coefficients are kept; nothing is trained to make up for what is cut off. A network that was \
+not trained in this form holds little in few coefficients: look at the energy that was kept and at the error, and try the network with the weights that \
+freqreg unpack gives back. Tensors with one axis, biases and the numbers of norms, are stored whole in float16 (float32 with --number float32).
+
+The error is the root mean square of what the rebuilt weights differ by, in parts of that of the weights themselves; the energy is the sum of squares. \
+Both are in --json too, for each tensor, as energy_kept and error, from 0 to 1.
+
+A file for --per-layer names tensors: \"fc1.weight\" = { keep = \"5%\", order = \"weights:2,1\", number = \"bits:6\" }; axes = [196, 128, 4, 4] \
+transforms over those, and dense = true stores every weight.",
+        examples: &[
+            (
+                "A tenth of every tensor",
+                "freqreg pack weights.safetensors -o weights.freq --keep 10%",
+            ),
+            (
+                "As little error as 1000 bytes can have",
+                "freqreg pack weights.safetensors -o weights.freq --target-bytes 1000",
+            ),
+            (
+                "All coefficients in about 6 bits each, without the counters of batch norms",
+                "freqreg pack weights.safetensors -o weights.freq --keep 100% --bits 6 --skip '*.num_batches_tracked'",
             ),
         ],
     },

@@ -38,7 +38,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 }
 
 /// How the values of a tensor are written.
-fn form(values: &Values) -> String {
+pub(crate) fn form(values: &Values) -> String {
     match values {
         Values::F16(_) => "float16".into(),
         Values::F32(_) => "float32".into(),

@@ -9,6 +9,7 @@ mod import;
 mod inspect;
 mod io;
 mod man;
+mod pack;
 mod patch;
 mod plot;
 mod progress;
@@ -52,6 +53,8 @@ enum Command {
     Inspect(inspect::Args),
     /// Write a model file with its numbers in fewer bits
     Quantize(quantize::Args),
+    /// Turn a file of ordinary weights into a model file, without training
+    Pack(pack::Args),
     /// Write a model file as ordinary weights, for PyTorch and others
     Unpack(unpack::Args),
     /// Write what changed between two model files of a network as an update
@@ -77,6 +80,7 @@ fn main() -> ExitCode {
         Command::Import(args) => import::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Quantize(args) => quantize::run(&args),
+        Command::Pack(args) => pack::run(&args),
         Command::Unpack(args) => unpack::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Patch(args) => patch::run(&args),

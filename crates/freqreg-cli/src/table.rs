@@ -80,7 +80,7 @@ pub(crate) fn render(report: &Report) -> String {
 }
 
 /// The rows with their columns in line, the first one ruled off.
-fn lined_up<const N: usize>(rows: &[[String; N]]) -> String {
+pub(crate) fn lined_up<const N: usize>(rows: &[[String; N]]) -> String {
     let widths: Vec<usize> = (0..rows[0].len())
         .map(|c| rows.iter().map(|r| r[c].chars().count()).max().unwrap_or(0))
         .collect();

@@ -382,3 +382,205 @@ fn an_update_that_does_not_fit_is_refused() {
     assert!(said.contains("only one"), "{said}");
     assert!(!folder.path().join("out.freq").exists());
 }
+
+/// A safetensors file of float32 tensors, as any other program might write it.
+fn safetensors(tensors: &[(&str, &[usize], Vec<f32>)]) -> Vec<u8> {
+    let (mut header, mut data) = (serde_json::Map::new(), Vec::new());
+    for (name, shape, values) in tensors {
+        let start = data.len();
+        data.extend(values.iter().flat_map(|v| v.to_le_bytes()));
+        let row = serde_json::json!({"dtype": "F32", "shape": shape, "data_offsets": [start, data.len()]});
+        header.insert((*name).into(), row);
+    }
+    let header = Value::from(header).to_string();
+    [
+        &(header.len() as u64).to_le_bytes()[..],
+        header.as_bytes(),
+        &data,
+    ]
+    .concat()
+}
+
+/// The tensors of a safetensors file of float32.
+fn tensors(folder: &Path, file: &str) -> std::collections::BTreeMap<String, Vec<f32>> {
+    let read = freqreg_file::read_safetensors(folder.join(file), &Default::default()).unwrap();
+    let values = read.tensors.into_iter();
+    values.map(|t| (t.name, t.values.unwrap())).collect()
+}
+
+/// Weights that are smooth, as those of trained networks rarely are.
+fn smooth(rows: usize, columns: usize) -> Vec<f32> {
+    let at = |i: usize| (0.2 * (i / columns) as f32).sin() + (0.1 * (i % columns) as f32).cos();
+    (0..rows * columns).map(at).collect()
+}
+
+#[test]
+fn ordinary_weights_are_packed_and_come_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| good(&freqreg(folder.path(), arguments));
+    let given = [
+        ("a.bias", &[20][..], smooth(1, 20)),
+        ("a.weight", &[40, 30][..], smooth(40, 30)),
+        ("b.weight", &[6, 5, 3, 3][..], smooth(18, 15)),
+    ];
+    std::fs::write(folder.path().join("in.safetensors"), safetensors(&given)).unwrap();
+    let whole = [
+        "pack",
+        "in.safetensors",
+        "-o",
+        "all.freq",
+        "--keep",
+        "100%",
+        "--number",
+        "float32",
+    ];
+    let said = run(&whole);
+    assert!(said.contains("1490 weights as 1490 numbers"), "{said}");
+    run(&["unpack", "all.freq", "-o", "back.safetensors"]);
+    let back = tensors(folder.path(), "back.safetensors");
+    for (name, _, values) in &given {
+        let largest = values.iter().fold(0.0_f32, |m, v| m.max(v.abs()));
+        let off = values.iter().zip(&back[*name]).map(|(a, b)| (a - b).abs());
+        let off = off.fold(0.0, f32::max) / largest;
+        assert!(off <= 1e-6, "{name}: {off}");
+    }
+
+    // A tenth, in fewer bits; one tensor otherwise.
+    std::fs::write(
+        folder.path().join("layers.toml"),
+        r#""b.weight" = { keep = 7, order = "weights:1,1,2,2", number = "float16" }"#,
+    )
+    .unwrap();
+    let said: Value = serde_json::from_str(&run(&[
+        "pack",
+        "in.safetensors",
+        "-o",
+        "few.freq",
+        "--keep",
+        "10%",
+        "--bits",
+        "6",
+        "--per-layer",
+        "layers.toml",
+        "--skip",
+        "*.bias",
+        "--json",
+    ]))
+    .unwrap();
+    let shown = inspected(folder.path(), "few.freq");
+    let of = |i: usize| (&shown["tensors"][i]["kept"], &shown["tensors"][i]["order"]);
+    assert_eq!(of(0), (&120.into(), &"zigzag".into()));
+    assert_eq!(of(1), (&7.into(), &"weights:1,1,2,2".into()));
+    assert_eq!(shown["tensors"][0]["number"], "quantised");
+    assert_eq!(said["skipped"], serde_json::json!(["a.bias"]));
+    let energy = said["tensors"][0]["energy_kept"].as_f64().unwrap();
+    let error = said["tensors"][0]["error"].as_f64().unwrap();
+    // Smooth along both axes, it needs few of them.
+    assert!(energy > 0.99 && error < 0.1, "{energy} {error}");
+
+    // Within some bytes, and through pipes.
+    let piped = format!(
+        "{0} pack - -o - --target-bytes 300 < in.safetensors | {0} inspect - --json",
+        env!("CARGO_BIN_EXE_freqreg")
+    );
+    let out = Command::new("sh")
+        .args(["-c", &piped])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let shown: Value = serde_json::from_slice(&out.stdout).unwrap();
+    let bytes = shown["file_bytes"].as_u64().unwrap();
+    assert!((250..=300).contains(&bytes), "{bytes}");
+    assert_eq!(shown["tensors"][0]["number"], "float16");
+}
+
+#[test]
+fn what_cannot_be_packed_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| freqreg(folder.path(), arguments);
+    let mut bad = smooth(2, 3);
+    bad[4] = f32::NAN;
+    let bytes = safetensors(&[("a.weight", &[2, 3], bad), ("n", &[], vec![1.0])]);
+    std::fs::write(folder.path().join("in.safetensors"), bytes).unwrap();
+    let pack = |more: &[&str]| run(&[&["pack", "in.safetensors", "-o", "out.freq"], more].concat());
+    let said = refused(&pack(&["--keep", "1%"]), 1);
+    assert!(
+        said.contains("`a.weight` holds NaN at 4") && said.contains("`n`"),
+        "{said}"
+    );
+    let said = refused(&pack(&["--keep", "1%", "--skip", "*"]), 1);
+    assert!(said.contains("no tensor"), "{said}");
+    let said = refused(&pack(&["--keep", "0%"]), 2);
+    assert!(said.contains("0%"), "{said}");
+    refused(&pack(&[]), 2);
+
+    let bytes = safetensors(&[("a.weight", &[2, 3], smooth(2, 3))]);
+    std::fs::write(folder.path().join("in.safetensors"), bytes).unwrap();
+    let said = refused(&pack(&["--target-bytes", "10"]), 1);
+    assert!(said.contains("10 bytes"), "{said}");
+    for (text, part) in [
+        ("b = { keep = 3 }", "no tensor `b`"),
+        (r#""a.weight" = { keep = 3, order = "zagzig" }"#, "zagzig"),
+        (r#""a.weight" = { keep = 3, axes = [7] }"#, "[7]"),
+        (r#""a.weight" = { keep = "200%" }"#, "200%"),
+        (r#""a.weight" = { keeps = 3 }"#, "keeps"),
+    ] {
+        std::fs::write(folder.path().join("layers.toml"), text).unwrap();
+        let said = refused(&pack(&["--keep", "50%", "--per-layer", "layers.toml"]), 1);
+        assert!(said.contains(part), "{said}");
+    }
+    assert!(!folder.path().join("out.freq").exists());
+}
+
+#[test]
+fn bits_go_to_the_tensors_that_need_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let lenet5 = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../freqreg-train/src/tasks/lenet5.freq"
+    );
+    // On the sample that comes along.
+    let run = |arguments: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_freqreg"))
+            .current_dir(folder.path())
+            .env("FREQREG_OFFLINE", "1")
+            .env("FREQREG_DATA", folder.path().join("cache"))
+            .args(arguments)
+            .output()
+            .unwrap()
+    };
+    let quantize = |more: &[&str]| -> Value {
+        let command = [
+            "quantize", lenet5, "-o", "out.freq", "--data", "lenet5", "--json",
+        ];
+        serde_json::from_str(&good(&run(&[&command[..], more].concat()))).unwrap()
+    };
+    let even = quantize(&["--bits", "5"]);
+    let bytes = even["file_bytes"].as_u64().unwrap();
+    let shared = quantize(&["--target-bytes", &bytes.to_string(), "--test"]);
+    assert!(shared["file_bytes"].as_u64().unwrap() <= bytes);
+    let loss = |json: &Value, part: &str| json[part]["loss"].as_f64().unwrap();
+    let (a, b) = (loss(&even, "validation"), loss(&shared, "validation"));
+    assert!(b < 0.8 * a, "{b} where an even split loses {a}");
+    assert!(shared["test"]["score"].as_f64().unwrap() > 0.9);
+    assert!(even["test"].is_null());
+
+    std::fs::remove_file(folder.path().join("out.freq")).unwrap();
+    let refuse = |file: &str, more: &[&str], code| {
+        refused(
+            &run(&[&["quantize", file, "-o", "out.freq"], more].concat()),
+            code,
+        )
+    };
+    let said = refuse(lenet5, &["--data", "lenet5", "--target-bytes", "100"], 1);
+    assert!(said.contains("100 bytes"), "{said}");
+    let said = refuse(UNET, &["--data", "lenet5"], 1);
+    assert!(said.contains("Segmentation"), "{said}");
+    refuse(lenet5, &["--target-bytes", "700"], 2);
+    refuse(lenet5, &["--test"], 2);
+    refuse(
+        &["--data", "lenet5", "--target-bytes", "700", "--bits", "6"],
+        2,
+    );
+    assert!(!folder.path().join("out.freq").exists());
+}

@@ -216,19 +216,18 @@ pub fn pack_plain(
 
 /// How many coefficients of each spectrum are kept, and how they are stored, such that a file of them has as little error as can be had within
 /// so many bytes: the sum, over the tensors, of the part of each one's energy that is lost. `bytes` says what a file of some tensors
-/// takes; `numbers` are the forms to choose from.
+/// takes; beside each spectrum stand the forms to choose from.
 ///
 /// `None` where even a single coefficient each takes more.
 ///
 /// # Errors
 /// Those of `bytes` and of [`Spectrum::pack`].
 pub fn pack_within(
-    spectra: &[Spectrum],
-    numbers: &[NumberKind],
+    spectra: &[(Spectrum, Vec<NumberKind>)],
     most: usize,
     mut bytes: impl FnMut(&[Packed]) -> Result<usize>,
 ) -> Result<Option<Vec<Packed>>> {
-    let ways: Vec<_> = spectra.iter().map(|s| s.ways(numbers)).collect();
+    let ways: Vec<_> = spectra.iter().map(|(s, numbers)| s.ways(numbers)).collect();
     let curves: Vec<Vec<Point>> = ways
         .iter()
         .map(|ways| ways.iter().map(|(_, _, point)| *point).collect())
@@ -236,7 +235,7 @@ pub fn pack_within(
     let pack = |choice: &[usize]| -> Result<Vec<Packed>> {
         let chosen = spectra.iter().zip(&ways).zip(choice);
         chosen
-            .map(|((spectrum, ways), &i)| spectrum.pack(ways[i].0, ways[i].1))
+            .map(|(((spectrum, _), ways), &i)| spectrum.pack(ways[i].0, ways[i].1))
             .collect()
     };
     let choice = allocate(&curves, |choice| {
@@ -303,8 +302,9 @@ mod tests {
     #[test]
     fn bytes_go_where_they_serve() {
         // One is smooth and needs few numbers; in the other each tells a little.
-        let spectra = [spectrum("smooth", 0.0), spectrum("rough", 1.5)];
-        let numbers = [4, 6, 8].map(NumberKind::Bits);
+        let numbers = [4, 6, 8].map(NumberKind::Bits).to_vec();
+        let spectra =
+            [spectrum("smooth", 0.0), spectrum("rough", 1.5)].map(|s| (s, numbers.clone()));
         let bytes = |packed: &[Packed]| {
             let tensors = packed.iter().map(|p| p.tensor.clone()).collect();
             let model = Model {
@@ -316,9 +316,7 @@ mod tests {
         };
         let mut last = f64::INFINITY;
         for most in [80, 200, 400, 800] {
-            let packed = pack_within(&spectra, &numbers, most, bytes)
-                .unwrap()
-                .unwrap();
+            let packed = pack_within(&spectra, most, bytes).unwrap().unwrap();
             let size = bytes(&packed).unwrap();
             assert!(size <= most && size * 100 > most * 95, "{size} of {most}");
             let lost: f64 = packed.iter().map(|p| p.error.powi(2)).sum();
@@ -330,7 +328,7 @@ mod tests {
             for k in (1..=k.min(720)).rev() {
                 let both = spectra
                     .each_ref()
-                    .map(|s| s.pack(k, NumberKind::Bits(6)).unwrap());
+                    .map(|(s, _)| s.pack(k, NumberKind::Bits(6)).unwrap());
                 if bytes(&both).unwrap() <= most {
                     even = both.iter().map(|p| p.error.powi(2)).sum();
                     break;
@@ -338,7 +336,7 @@ mod tests {
             }
             assert!(lost < even, "{lost} where an even split loses {even}");
         }
-        assert_eq!(pack_within(&spectra, &numbers, 20, bytes).unwrap(), None);
+        assert_eq!(pack_within(&spectra, 20, bytes).unwrap(), None);
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub mod page;
 pub mod report;
 pub mod reproduce;
 pub mod segmenter;
+pub mod sensitivity;
 pub mod tasks;
 pub mod train;
 

@@ -16,7 +16,7 @@ use crate::{Error, Result, checkpoint, page};
 use candle_core::Device;
 use data::fingerprint;
 use freqreg_data::{Dataset, Images};
-use freqreg_file::write_atomically;
+use freqreg_file::{Model as ModelFile, write_atomically};
 use freqreg_models::Budgets;
 use freqreg_nn::{Form, Parameter};
 use std::fs;
@@ -188,12 +188,17 @@ fn checkpoint_name(phase: &str) -> String {
 /// The split does not follow the run's seed, so that runs of several seeds validate on the same images.
 const SPLIT_SEED: u64 = 0;
 
-impl<'a> Run<'a> {
-    fn new(
-        experiment: &'a Experiment,
-        data: &'a Dataset,
-        options: &'a Options<'a>,
-    ) -> Result<Self> {
+/// The images of an experiment, as its networks take them.
+struct Sets {
+    task: freqreg_models::Task,
+    train: Images,
+    validation: Images,
+    test: Images,
+    preparation: Preparation,
+}
+
+impl Sets {
+    fn new(experiment: &Experiment, data: &Dataset) -> Result<Self> {
         let mut held_out = experiment.data.validation;
         if data.source.is_sample() {
             // It is smaller than the set that the experiment was written for: a sixth of it validates at most.
@@ -244,12 +249,8 @@ impl<'a> Run<'a> {
                 "a batch of {batch} is more than the {count} training images"
             )));
         }
-        Ok(Run {
-            experiment,
-            options,
-            data,
+        Ok(Sets {
             task,
-            prints: [fingerprint(&train), fingerprint(&validation)],
             train,
             validation,
             test: form(data.test.clone(), experiment.data.test)?,
@@ -260,6 +261,91 @@ impl<'a> Run<'a> {
                 },
                 resize: experiment.data.resize,
             },
+        })
+    }
+}
+
+/// The held-out images of an experiment, to measure model files on.
+pub struct Yardstick {
+    sets: Sets,
+    seed: u64,
+    device: Device,
+}
+
+impl Yardstick {
+    /// Those of an experiment whose data were found. The seed is that of what is drawn, as for pictures that a network makes up.
+    ///
+    /// # Errors
+    /// Data that do not fit the experiment.
+    pub fn new(loaded: &Loaded, seed: u64, device: &Device) -> Result<Self> {
+        Ok(Yardstick {
+            sets: Sets::new(&loaded.experiment, &loaded.dataset)?,
+            seed,
+            device: device.clone(),
+        })
+    }
+
+    /// What scores are measured in.
+    pub fn metric(&self) -> crate::report::Metric {
+        tasks::task(self.sets.task).metric()
+    }
+
+    /// How well a network does on the first `most` of the validation images, the ones for every choice.
+    ///
+    /// # Errors
+    /// A file that holds no network of the zoo, or one for another task or other images.
+    pub fn validation(&self, file: &ModelFile, most: Option<usize>) -> Result<tasks::Evaluation> {
+        let images = &self.sets.validation;
+        match most {
+            Some(n) if n < images.count => self.measure(file, &images.first(n)),
+            _ => self.measure(file, images),
+        }
+    }
+
+    /// How well a network does on the test images, which are for the end, when everything is chosen.
+    ///
+    /// # Errors
+    /// As [`validation`](Self::validation).
+    pub fn test(&self, file: &ModelFile) -> Result<tasks::Evaluation> {
+        self.measure(file, &self.sets.test)
+    }
+
+    fn measure(&self, file: &ModelFile, images: &Images) -> Result<tasks::Evaluation> {
+        let network = Network::from_file(file, &self.device)?;
+        let task = network.architecture.task();
+        if task != self.sets.task {
+            return Err(Error::Model(format!(
+                "it holds a network for {task:?}, the experiment is for {:?}",
+                self.sets.task
+            )));
+        }
+        let setting = Setting {
+            preparation: self.sets.preparation,
+            smoothing: 0.0,
+            seed: freqreg_nn::Seed(self.seed),
+            device: &self.device,
+        };
+        tasks::evaluate(task, network.model.as_ref(), images, &setting)
+    }
+}
+
+impl<'a> Run<'a> {
+    fn new(
+        experiment: &'a Experiment,
+        data: &'a Dataset,
+        options: &'a Options<'a>,
+    ) -> Result<Self> {
+        let sets = Sets::new(experiment, data)?;
+        Ok(Run {
+            experiment,
+            options,
+            data,
+            task: sets.task,
+            prints: [fingerprint(&sets.train), fingerprint(&sets.validation)],
+            train: sets.train,
+            validation: sets.validation,
+            test: sets.test,
+            preparation: sets.preparation,
         })
     }
 

@@ -1,0 +1,406 @@
+//! `freqreg pack`: ordinary weights as kept coefficients, without training.
+
+use crate::Failure;
+use crate::io::{Input, Output, facts};
+use crate::table::lined_up;
+use clap::ValueHint;
+use clap::builder::RangedU64ValueParser;
+use freqreg_dct::KeepOrder;
+use freqreg_file::{
+    DenseTensor, Limits, Model, NumberKind, Packed, Spectrum, pack_plain, pack_within,
+    parse_safetensors, read_safetensors,
+};
+use freqreg_train::network::{codec, tidied};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// A safetensors file of weights, or - for standard input
+    #[arg(value_hint = ValueHint::FilePath)]
+    file: Input,
+    /// The model file to write, or - for standard output
+    #[arg(short, long, value_name = "OUT.freq", value_hint = ValueHint::FilePath)]
+    output: Output,
+    /// How many coefficients of each tensor are kept: a share, as 1%, or a number of them
+    #[arg(
+        long,
+        value_name = "SHARE%|N",
+        required_unless_present = "target_bytes"
+    )]
+    keep: Option<Keep>,
+    /// The largest file that will do; its bytes are shared out among the tensors so that the errors of all, each in parts of its tensor, add up
+    /// to little. What --keep says is the most then
+    #[arg(long, value_name = "N")]
+    target_bytes: Option<usize>,
+    /// What single tensors keep instead, by their names: a TOML file
+    #[arg(long, value_name = "FILE.toml", value_hint = ValueHint::FilePath)]
+    per_layer: Option<PathBuf>,
+    /// Which coefficients are kept, the first in this order: zigzag, inverse-sqrt or weights:W,W,.. with a weight for each axis
+    #[arg(long, default_value = "zigzag")]
+    order: KeepOrder,
+    /// How the coefficients are stored: float16, float32 or bits:N (2 to 16) [default: float16; with --target-bytes whichever of 3 to 10 bits serves
+    /// best]
+    #[arg(long, value_name = "FORM")]
+    number: Option<NumberKind>,
+    /// The same as --number bits:N
+    #[arg(long, value_name = "N", conflicts_with = "number", value_parser = RangedU64ValueParser::<u32>::new().range(2..=16))]
+    bits: Option<u32>,
+    /// Leave out the tensors of this name, in which * stands for anything; may be repeated
+    #[arg(long, value_name = "NAME")]
+    skip: Vec<String>,
+    /// Say as JSON what was done
+    #[arg(long)]
+    json: bool,
+}
+
+/// How much of a tensor is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(untagged, try_from = "CountOrText")]
+enum Keep {
+    Count(usize),
+    Share(f64),
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum CountOrText {
+    Count(usize),
+    Text(String),
+}
+
+impl TryFrom<CountOrText> for Keep {
+    type Error = String;
+
+    fn try_from(value: CountOrText) -> Result<Self, String> {
+        match value {
+            CountOrText::Count(n) => n.to_string().parse(),
+            CountOrText::Text(text) => text.parse(),
+        }
+    }
+}
+
+impl FromStr for Keep {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || {
+            format!("`{text}` is neither a share above 0% and up to 100% nor a number of 1 or more")
+        };
+        match text.strip_suffix('%') {
+            Some(share) => match share.trim().parse::<f64>() {
+                Ok(share) if share > 0.0 && share <= 100.0 => Ok(Keep::Share(share / 100.0)),
+                _ => Err(wrong()),
+            },
+            None => match text.parse() {
+                Ok(n) if n > 0 => Ok(Keep::Count(n)),
+                _ => Err(wrong()),
+            },
+        }
+    }
+}
+
+impl Keep {
+    /// As a number of `elements`.
+    fn count(self, elements: usize) -> usize {
+        match self {
+            Keep::Count(n) => n.min(elements),
+            Keep::Share(share) => ((share * elements as f64).round() as usize).clamp(1, elements),
+        }
+    }
+}
+
+/// What a file for `--per-layer` says of a tensor.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Layer {
+    keep: Option<Keep>,
+    /// Every weight as it is.
+    #[serde(default)]
+    dense: bool,
+    order: Option<String>,
+    axes: Option<Vec<usize>>,
+    number: Option<String>,
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let limits = Limits::default();
+    let source = match &args.file {
+        Input::File(path) => read_safetensors(path, &limits)?,
+        Input::Standard => {
+            parse_safetensors(&args.file.bytes()?, &limits).map_err(|e| Failure {
+                message: format!("error: {}: {e}", args.file),
+                code: 1,
+            })?
+        }
+    };
+    let (skipped, tensors): (Vec<_>, Vec<_>) = source
+        .tensors
+        .into_iter()
+        .partition(|t| args.skip.iter().any(|pattern| matches(pattern, &t.name)));
+    check(args, &tensors)?;
+    let layers = per_layer(args, &tensors)?;
+    let number = args.bits.map(NumberKind::Bits).or(args.number);
+    let model = |packed: &[Packed]| {
+        tidied(Model {
+            architecture: (source.metadata.get("architecture").cloned())
+                .unwrap_or_else(|| "weights".into()),
+            config: source.metadata.get("config").cloned().unwrap_or_default(),
+            tensors: packed.iter().map(|p| p.tensor.clone()).collect(),
+        })
+    };
+    let mut packed: Vec<Packed> = Vec::new();
+    let mut spectra = Vec::new();
+    for (t, layer) in tensors.iter().zip(&layers) {
+        let wrong = |reason: String| Failure {
+            message: format!("error: tensor `{}`: {reason}", t.name),
+            code: 1,
+        };
+        let weights = t.values.as_deref().unwrap_or_default();
+        let own = layer.number.as_deref().map(str::parse).transpose();
+        let number = own.map_err(wrong)?.or(number);
+        // A bias or the scales of a norm: few numbers, and no order among them that a wave could follow.
+        if layer.dense || (t.shape.len() < 2 && layer.keep.is_none()) {
+            let number = match number {
+                Some(NumberKind::Float32) => NumberKind::Float32,
+                _ => NumberKind::Float16,
+            };
+            packed.push(pack_plain(&t.name, &t.shape, weights, number)?);
+            continue;
+        }
+        let order: KeepOrder = match &layer.order {
+            None => args.order.clone(),
+            Some(text) => text.parse().map_err(|e| wrong(format!("order: {e}")))?,
+        };
+        // Even with two bits each, more could not be stored.
+        let bound = args
+            .target_bytes
+            .map_or(weights.len(), |bytes| bytes.saturating_mul(4));
+        let keep = layer.keep.or(args.keep).unwrap_or(Keep::Share(1.0));
+        let keep = keep.count(weights.len()).min(bound.max(1));
+        let axes = layer.axes.as_deref().unwrap_or(&t.shape);
+        let spectrum = Spectrum::new(&t.name, &t.shape, axes, &order, keep, weights)?;
+        match args.target_bytes {
+            // To be decided once all are there; the place in the file is kept.
+            Some(_) => spectra.push((packed.len() + spectra.len(), spectrum, number)),
+            None => packed.push(spectrum.pack(spectrum.len(), number.unwrap_or_default())?),
+        }
+    }
+    if let Some(most) = args.target_bytes {
+        packed = within(&packed, spectra, most, |packed| {
+            Ok(codec().encode(&model(packed))?.len())
+        })?
+        .ok_or_else(|| Failure {
+            message: format!(
+                "error: not even one coefficient of each tensor fits into {most} bytes: give more with --target-bytes, or leave tensors out by --skip"
+            ),
+            code: 1,
+        })?;
+    }
+    let file = model(&packed);
+    let bytes = args.output.model(&file)?;
+    say(args, &file, bytes, &packed, &skipped)
+}
+
+/// The tensors in so many bytes, those in `fixed` as they are.
+fn within(
+    fixed: &[Packed],
+    spectra: Vec<(usize, Spectrum, Option<NumberKind>)>,
+    most: usize,
+    mut bytes: impl FnMut(&[Packed]) -> freqreg_file::Result<usize>,
+) -> Result<Option<Vec<Packed>>, Failure> {
+    let places: Vec<usize> = spectra.iter().map(|(place, ..)| *place).collect();
+    let free: Vec<NumberKind> = [3, 4, 5, 6, 7, 8, 10].map(NumberKind::Bits).to_vec();
+    let spectra: Vec<(Spectrum, Vec<NumberKind>)> = spectra
+        .into_iter()
+        .map(|(_, s, number)| (s, number.map_or_else(|| free.clone(), |n| vec![n])))
+        .collect();
+    let together = |chosen: &[Packed]| {
+        let mut all = fixed.to_vec();
+        for (&place, packed) in places.iter().zip(chosen) {
+            all.insert(place, packed.clone());
+        }
+        all
+    };
+    let chosen = pack_within(&spectra, most, |chosen| bytes(&together(chosen)))?;
+    Ok(chosen.map(|chosen| together(&chosen)))
+}
+
+/// Refuses what can't be stored, all of it at once.
+fn check(args: &Args, tensors: &[DenseTensor]) -> Result<(), Failure> {
+    let mut unfit = Vec::new();
+    for t in tensors {
+        let reason = match (&t.values, t.first_not_finite()) {
+            (None, _) => format!("holds numbers of type {}, which are no weights", t.dtype),
+            _ if t.shape.is_empty() || t.shape.contains(&0) => {
+                format!("has the shape {:?}", t.shape)
+            }
+            (_, Some((index, value))) => format!("holds {value} at {index}"),
+            _ => continue,
+        };
+        unfit.push(format!("tensor `{}` {reason}", t.name));
+    }
+    if tensors.is_empty() {
+        unfit.push("there is no tensor to store".into());
+    }
+    if unfit.is_empty() {
+        return Ok(());
+    }
+    let more = match unfit.len().saturating_sub(5) {
+        0 => String::new(),
+        n => format!("; and {n} more"),
+    };
+    unfit.truncate(5);
+    Err(Failure {
+        message: format!(
+            "error: {}: {}{more}\nLeave out with --skip NAME what is not needed; * stands for anything.",
+            args.file,
+            unfit.join("; ")
+        ),
+        code: 1,
+    })
+}
+
+/// What `--per-layer` says of each tensor.
+fn per_layer(args: &Args, tensors: &[DenseTensor]) -> Result<Vec<Layer>, Failure> {
+    let Some(path) = &args.per_layer else {
+        return Ok(vec![Layer::default(); tensors.len()]);
+    };
+    let wrong = |reason: String| Failure {
+        message: format!("error: {}: {reason}", path.display()),
+        code: 1,
+    };
+    let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
+    let mut layers: BTreeMap<String, Layer> =
+        toml::from_str(&text).map_err(|e| wrong(e.to_string()))?;
+    let found = tensors
+        .iter()
+        .map(|t| layers.remove(&t.name).unwrap_or_default())
+        .collect();
+    match layers.keys().next() {
+        Some(name) => Err(wrong(format!(
+            "there is no tensor `{name}` in {}",
+            args.file
+        ))),
+        None => Ok(found),
+    }
+}
+
+/// Whether a name is one of those that a pattern stands for.
+fn matches(pattern: &str, name: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = name.strip_prefix(first) else {
+        return false;
+    };
+    let mut parts: Vec<&str> = parts.collect();
+    let Some(last) = parts.pop() else {
+        return rest.is_empty();
+    };
+    // Each part where it comes first leaves most to those behind it.
+    for part in parts {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+fn say(
+    args: &Args,
+    model: &Model,
+    bytes: usize,
+    packed: &[Packed],
+    skipped: &[DenseTensor],
+) -> Result<(), Failure> {
+    let head = [
+        "tensor",
+        "weights",
+        "kept",
+        "numbers",
+        "bytes",
+        "energy kept",
+        "error",
+    ];
+    let mut rows = vec![head.map(String::from)];
+    let elements = |p: &Packed| p.tensor.shape.iter().product::<usize>();
+    for p in packed {
+        rows.push([
+            p.tensor.name.clone(),
+            elements(p).to_string(),
+            p.tensor.values.len().to_string(),
+            crate::inspect::form(&p.tensor.values),
+            p.tensor.values.bytes().to_string(),
+            format!("{:.3} %", 100.0 * p.energy_kept),
+            format!("{:.3} %", 100.0 * p.error),
+        ]);
+    }
+    let mut json = facts(model, bytes);
+    json["output"] = args.output.argument().into();
+    json["tensors"] = packed
+        .iter()
+        .map(|p| {
+            json!({
+                "name": p.tensor.name,
+                "weights": elements(p),
+                "kept": p.tensor.values.len(),
+                "bytes": p.tensor.values.bytes(),
+                "energy_kept": p.energy_kept,
+                "error": p.error,
+            })
+        })
+        .collect::<Value>();
+    json["skipped"] = skipped.iter().map(|t| t.name.clone()).collect();
+    let left_out = match skipped.len() {
+        0 => String::new(),
+        n => format!("; {n} tensors left out"),
+    };
+    let sentence = format!(
+        "{}\n{}: {} weights as {} numbers, {bytes} bytes{left_out}",
+        lined_up(&rows),
+        args.output,
+        model.weights(),
+        model.kept(),
+    );
+    args.output.done(args.json, &sentence, &json)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_anything() {
+        for (pattern, name, fits) in [
+            ("a", "a", true),
+            ("a", "ab", false),
+            ("a*", "ab", true),
+            ("*.num_batches_tracked", "bn1.num_batches_tracked", true),
+            ("*.num_batches_tracked", "bn1.running_mean", false),
+            ("layer*.bn*.weight", "layer1.0.bn2.weight", true),
+            ("layer*.bn*.weight", "layer1.0.conv2.weight", false),
+            ("*", "", true),
+            ("a*a", "a", false),
+            ("*a*a", "banana", true),
+        ] {
+            assert_eq!(matches(pattern, name), fits, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_a_share_or_a_number() {
+        assert_eq!("1%".parse(), Ok(Keep::Share(0.01)));
+        assert_eq!("100 %".parse(), Ok(Keep::Share(1.0)));
+        assert_eq!("12".parse(), Ok(Keep::Count(12)));
+        for wrong in ["0", "0%", "101%", "-1", "1.5", "%", "x", "NaN%"] {
+            assert!(wrong.parse::<Keep>().is_err(), "{wrong}");
+        }
+        assert_eq!(Keep::Share(0.01).count(30), 1);
+        assert_eq!(Keep::Share(1.0).count(30), 30);
+        assert_eq!(Keep::Count(99).count(30), 30);
+    }
+}
