@@ -1,12 +1,13 @@
 //! Fills what is generated in the book's pages on the networks: `pages DOCS`.
 //!
 //! The pages are written by hand but for the regions that say they are generated: tables of layers, made from the
-//! experiments that come with the zoo, of results, made from the reports in `DOCS/results`, and of times, made from `DOCS/bench`. The picture of each network
+//! experiments that come with the zoo, of results and of sizes, made from the reports in `DOCS/results`, and of times, made from `DOCS/bench`. The picture of each network
 //! is generated whole. A test holds the committed files against what would be written now.
 
 #![forbid(unsafe_code)]
 
 mod bench;
+mod coded;
 mod figure;
 mod own;
 mod regions;
@@ -74,6 +75,11 @@ fn generate(docs: &Path) -> Result<Vec<(PathBuf, String)>, String> {
         ("choice", own::layers(&times("layers.jsonl"))?),
     ];
     files.push(page(source.join("performance.md"), &regions)?);
+    let regions = [(
+        "coded",
+        coded::table(&docs.join("results/bytes"), &reports)?,
+    )];
+    files.push(page(source.join("files.md"), &regions)?);
     Ok(files)
 }
 

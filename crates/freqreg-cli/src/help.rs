@@ -190,7 +190,7 @@ transforms over those, and dense = true stores every weight.",
             ),
             (
                 "All coefficients in about 6 bits each, without the counters of batch norms",
-                "freqreg pack weights.safetensors -o weights.freq --keep 100% --bits 6 --skip '*.num_batches_tracked'",
+                "freqreg pack weights.safetensors -o all.freq --keep 100% --bits 6 --skip '*_tracked'",
             ),
         ],
     },

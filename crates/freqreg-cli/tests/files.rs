@@ -579,6 +579,7 @@ fn bits_go_to_the_tensors_that_need_them() {
     refuse(lenet5, &["--target-bytes", "700"], 2);
     refuse(lenet5, &["--test"], 2);
     refuse(
+        lenet5,
         &["--data", "lenet5", "--target-bytes", "700", "--bits", "6"],
         2,
     );

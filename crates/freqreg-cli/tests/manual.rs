@@ -151,6 +151,10 @@ fn fill(folder: &Path) {
         std::fs::write(folder.join(name), bytes).unwrap();
     }
     good(in_shell(folder, "freqreg quantize old.freq -o new.freq"));
+    good(in_shell(
+        folder,
+        "freqreg unpack old.freq -o weights.safetensors",
+    ));
     std::fs::create_dir_all(folder.join(".config/fish/completions")).unwrap();
     let (height, width) = (20, 24);
     for name in ["images", "masks"] {
@@ -177,6 +181,9 @@ fn in_shell(folder: &Path, line: &str) -> Output {
         .args(["-o", "pipefail", "-c", line])
         .current_dir(folder)
         .env("HOME", folder)
+        // Data are the sample that comes along.
+        .env("FREQREG_OFFLINE", "1")
+        .env("FREQREG_DATA", folder.join("data"))
         .env("PATH", std::env::join_paths(places).unwrap())
         .output()
         .unwrap()
