@@ -151,6 +151,9 @@ pub struct NetworkReport {
     pub payload_bytes: usize,
     /// Bytes of its file.
     pub file_bytes: usize,
+    /// What is left of a pruned network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pruned: Option<PrunedReport>,
     /// How well it does on the validation images.
     pub validation: f64,
     /// How well it does on the test images.
@@ -165,6 +168,16 @@ pub struct NetworkReport {
     pub layers: Vec<LayerReport>,
     /// How its training went.
     pub history: Vec<EpochReport>,
+}
+
+/// What is left of a pruned network, and what it would take if only that were stored. Its file holds every weight, zeros too.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PrunedReport {
+    /// Numbers that are not zero.
+    pub nonzero: usize,
+    /// Bytes of these numbers, and of how many zeros stand before each in its tensor, both by the entropy coder of the file; no names, shapes
+    /// or checksum.
+    pub bytes: usize,
 }
 
 /// One tensor.

@@ -46,6 +46,7 @@ fn network(kept: usize, accuracy: f64, epochs: usize, layers: Vec<LayerReport>) 
         weights: 429_168,
         kept,
         number: if dense { "float32" } else { "float16" }.into(),
+        pruned: None,
         payload_bytes: kept * if dense { 4 } else { 2 },
         file_bytes: if dense { 1_717_104 } else { 1_706 },
         validation: accuracy + 0.000_4,

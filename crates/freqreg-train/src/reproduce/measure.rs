@@ -5,7 +5,8 @@ use crate::Result;
 use crate::experiment::Preset;
 use crate::network::{Network, codec};
 use crate::report::{
-    CutPoint, EpochReport, Filters, LayerReport, Misread, NetworkReport, Pictures, Spectrum,
+    CutPoint, EpochReport, Filters, LayerReport, Misread, NetworkReport, Pictures, PrunedReport,
+    Spectrum,
 };
 use crate::tasks::{self, evaluate};
 use freqreg_file::{Model as ModelFile, Storage, Values};
@@ -64,6 +65,7 @@ impl Run<'_> {
             number: number_of(&file).into(),
             payload_bytes: file.payload_bytes(),
             file_bytes,
+            pruned: pruned(&file),
             validation: validation.score,
             test: test.score,
             measures: test.measures,
@@ -133,6 +135,47 @@ fn number_of(file: &ModelFile) -> &'static str {
     }
 }
 
+/// What a file would take that stored of the weights only those that are not zero; `None` where most are not, or they are not quantised.
+fn pruned(file: &ModelFile) -> Option<PrunedReport> {
+    let (mut numbers, mut gaps, mut other) = (Vec::new(), Vec::new(), 0);
+    let mut nonzero = 0;
+    for t in &file.tensors {
+        let Values::Quantised { levels, .. } = &t.values else {
+            return None;
+        };
+        if t.storage != Storage::Plain || t.shape.len() < 2 {
+            nonzero += levels.len();
+            other += t.values.bytes();
+            continue;
+        }
+        let mut gap = 0;
+        for &level in levels {
+            // A longer gap than can be coded would be coded as two.
+            if level == 0 && gap < (1 << 20) - 1 {
+                gap += 1;
+                continue;
+            }
+            gaps.push(gap);
+            numbers.push(level);
+            nonzero += usize::from(level != 0);
+            gap = 0;
+        }
+        other += STEP_BYTES;
+    }
+    let coded = |levels| {
+        let step = half::f16::ONE;
+        Values::Quantised { step, levels }.bytes() - STEP_BYTES
+    };
+    let left = 2 * nonzero < file.kept();
+    left.then(|| PrunedReport {
+        nonzero,
+        bytes: other + coded(numbers) + coded(gaps),
+    })
+}
+
+/// What the step of a tensor takes.
+const STEP_BYTES: usize = 2;
+
 fn spectra(file: &ModelFile) -> Result<Vec<Spectrum>> {
     let mut all = Vec::new();
     for t in &file.tensors {
@@ -165,4 +208,40 @@ fn filters(file: &ModelFile) -> Result<Option<Filters>> {
         shape: [o, h, w],
         values: t.expand()?,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use freqreg_file::Tensor;
+
+    #[test]
+    fn a_pruned_network_takes_its_numbers_and_gaps() {
+        let tensor = |name: &str, shape: &[usize], levels: Vec<i32>| Tensor {
+            name: name.into(),
+            shape: shape.to_vec(),
+            storage: Storage::Plain,
+            values: Values::Quantised {
+                step: half::f16::ONE,
+                levels,
+            },
+        };
+        let mut sparse = vec![0; 40_000];
+        for i in 0..50 {
+            sparse[i * 731] = 100 + i as i32;
+        }
+        let file = |weights| ModelFile {
+            architecture: "m".into(),
+            config: String::new(),
+            tensors: vec![
+                tensor("a.weight", &[200, 200], weights),
+                tensor("a.bias", &[3], vec![1, 2, 3]),
+            ],
+        };
+        let found = pruned(&file(sparse)).unwrap();
+        assert_eq!(found.nonzero, 53);
+        // About a byte a number and half a byte more for each gap, which are all alike.
+        assert!((60..220).contains(&found.bytes), "{found:?}");
+        assert_eq!(pruned(&file(vec![1; 40_000])), None);
+    }
 }
