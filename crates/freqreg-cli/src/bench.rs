@@ -139,8 +139,7 @@ fn time_with<T>(
     for (key, value) in more {
         figure[*key] = value.clone();
     }
-    println!("{figure}");
-    Ok(())
+    crate::io::print(&format!("{figure}\n"))
 }
 
 fn time<T>(

@@ -110,6 +110,15 @@ fn new_bar(steps: usize) -> ProgressBar {
     ProgressBar::new(steps as u64).with_style(style)
 }
 
+/// Counts on a terminal what is tried, of so many; elsewhere it is silent.
+pub(crate) fn tries(of: usize) -> ProgressBar {
+    let style = ProgressStyle::with_template("{prefix:11} {wide_bar} {pos}/{len}  {eta} left")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(of as u64)
+        .with_style(style)
+        .with_prefix("trying")
+}
+
 fn duration(seconds: f64) -> String {
     let d = Duration::from_secs_f64(seconds.clamp(0.0, 1e9)).as_secs();
     match (d / 3600, d / 60 % 60, d % 60) {

@@ -1,13 +1,13 @@
 //! `freqreg reproduce`.
 
+use crate::io::print;
 use crate::progress::Progress;
 use crate::{Failure, table};
 use freqreg_train::budget::scale_budgets;
-use freqreg_train::experiment::{Experiment, NumberKind, Preset};
+use freqreg_train::experiment::{Experiment, NumberKind, Preset, Share};
 use freqreg_train::index::{Outcome, Row};
 use freqreg_train::report::Report;
 use freqreg_train::reproduce::{Options, device, forget, load, reproduce};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,6 +40,10 @@ pub(crate) struct Args {
     /// stored
     #[arg(long, value_name = "N")]
     quantised_epochs: Option<usize>,
+    /// Share the sum of the budgets out among the layers by what is lost on validation images without the last coefficients of each, measured
+    /// while they shrink
+    #[arg(long)]
+    share_out: bool,
     /// Folder with the data set's files, plain or gzipped; nothing else is tried then
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -69,9 +73,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             .iter()
             .map(|(name, title)| format!("{name:16} {title}\n"))
             .collect();
-        // Whoever closed the pipe has read enough.
-        let _ = std::io::stdout().write_all(list.as_bytes());
-        return Ok(());
+        return print(&list);
     }
     if let Some(threads) = args.threads {
         rayon::ThreadPoolBuilder::new()
@@ -96,15 +98,14 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
                 .unwrap_or_else(|| PathBuf::from("target/reproduce").join(&experiment.name));
             let report = one(args, &experiment, &out, &[], &stop)?;
             if args.json {
-                println!("{}", serde_json::to_string_pretty(&report)?);
+                print(&format!("{}\n", serde_json::to_string_pretty(&report)?))
             } else {
-                println!("{}", table::render(&report));
-                println!(
-                    "Everything is in {}; open report.html there.",
+                print(&format!(
+                    "{}\nEverything is in {}; open report.html there.\n",
+                    table::render(&report),
                     out.display()
-                );
+                ))
             }
-            Ok(())
         }
     }
 }
@@ -161,13 +162,13 @@ fn all(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
         freqreg_train::index::write(&root, &rows)?;
     }
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&rows)?);
+        print(&format!("{}\n", serde_json::to_string_pretty(&rows)?))?;
     } else {
-        println!("{}", table::index(&rows));
-        println!(
-            "Everything is in {}; open index.html there.",
+        print(&format!(
+            "{}\nEverything is in {}; open index.html there.\n",
+            table::index(&rows),
             root.display()
-        );
+        ))?;
     }
     let failed = rows
         .iter()
@@ -205,6 +206,12 @@ fn prepared(args: &Args, name: &str) -> Result<Experiment, Failure> {
     if let Some(epochs) = args.quantised_epochs {
         experiment.regularised.quantised_epochs = epochs;
     }
+    if args.share_out {
+        experiment
+            .regularised
+            .share
+            .get_or_insert_with(Share::default);
+    }
     experiment.validate()?;
     Ok(experiment)
 }
@@ -233,6 +240,7 @@ fn one(
     changes.extend(args.number.iter().map(|n| format!("--number {n}")));
     let epochs = args.quantised_epochs.iter();
     changes.extend(epochs.map(|n| format!("--quantised-epochs {n}")));
+    changes.extend(args.share_out.then(|| "--share-out".to_string()));
     let options = Options {
         changes,
         seed: args.seed,

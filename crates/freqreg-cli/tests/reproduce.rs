@@ -297,6 +297,33 @@ fn a_run_killed_three_times_ends_as_the_one_left_alone() {
     assert_eq!(model("killed"), model("whole"));
 }
 
+#[test]
+fn a_budget_shared_out_adds_up_and_survives_a_kill() {
+    let desk = Desk::new();
+    desk.toml("shared.toml", |t| {
+        let share = "[regularised.share]\ntimes = 4\nimages = 40\n[regularised.shrink]";
+        t.replace("[regularised.shrink]", share)
+    });
+    desk.good(&["shared.toml", "--out", "whole"]);
+    let report = desk.report("whole");
+    assert_eq!(report["regularised"]["kept"], 50 + 150 + 120 + 80);
+    let layers = report["regularised"]["layers"].as_array().unwrap();
+    let kept: Vec<u64> = layers.iter().map(|l| l["kept"].as_u64().unwrap()).collect();
+    assert_ne!(kept, [50, 150, 120, 80]);
+    let killed = ["shared.toml", "--out", "killed", "--resume"];
+    let log = desk.path("killed/log.jsonl");
+    for (lines, moment) in [(4, 40), (5, 150)] {
+        kill_after(&desk, &killed, &log, lines, Duration::from_millis(moment));
+    }
+    desk.good(&killed);
+    assert_eq!(desk.report_text("killed"), desk.report_text("whole"));
+
+    desk.good(&["tiny.toml", "--out", "r", "--quick", "--share-out"]);
+    let report = desk.report("r");
+    assert_eq!(report["changes"][0], "--share-out");
+    assert_eq!(report["regularised"]["kept"], 50 + 150 + 120 + 80);
+}
+
 #[cfg(unix)]
 #[test]
 fn ctrl_c_saves_and_says_how_to_go_on() {

@@ -51,7 +51,7 @@ pub fn scale_budgets(experiment: &mut Experiment, total: usize) -> Result<()> {
 
 /// `total` in parts proportional to `wanted`, each from 1 to its size, adding up exactly. `total` must lie between the
 /// number of parts and the sum of the sizes.
-fn share_out(total: usize, wanted: &[usize], sizes: &[usize]) -> Vec<usize> {
+pub(crate) fn share_out(total: usize, wanted: &[usize], sizes: &[usize]) -> Vec<usize> {
     let clamp = |x: f64, size: usize| (x as usize).clamp(1, size);
     let at = |factor: f64| -> Vec<usize> {
         let parts = wanted.iter().zip(sizes);

@@ -127,6 +127,9 @@ pub struct Regularised {
     pub prune: Option<Prune>,
     /// How budgets shrink to what they are in the end.
     pub shrink: Shrink,
+    /// Of the budgets only the sum counts: what each layer keeps of it is measured while they shrink.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<Share>,
     /// How it is trained.
     pub training: Training,
 }
@@ -155,6 +158,26 @@ mod as_text {
 
 fn is_zero(n: &usize) -> bool {
     *n == 0
+}
+
+/// The network's budget, shared out among its layers by what it loses on validation images without the last coefficients of each.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Share {
+    /// How many times it is measured, evenly over the steps in which the budgets shrink: each time all are cut at once to what the network may have
+    /// by then.
+    pub times: usize,
+    /// On how many validation images, the first ones.
+    pub images: usize,
+}
+
+impl Default for Share {
+    fn default() -> Self {
+        Share {
+            times: 24,
+            images: 500,
+        }
+    }
 }
 
 /// Magnitude pruning of the whole network: at share t of the way it has lost 1 - (1 - t)^3 of the weights that it is to lose (Zhu and Gupta
@@ -537,6 +560,11 @@ impl Experiment {
                     "regularised.prune is for ordinary layers: regularised.budgets.{layer} must be {{ dense = true }}"
                 ));
             }
+        }
+        if let Some(share) = &regularised.share
+            && (share.times == 0 || share.images == 0)
+        {
+            return Err("regularised.share: times and images must be 1 or more".into());
         }
         let shrink = &self.regularised.shrink;
         let rates = [

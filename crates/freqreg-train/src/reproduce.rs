@@ -15,7 +15,7 @@ use crate::train::{Event, Observer, Trained, Trainer};
 use crate::{Error, Result, checkpoint, page};
 use candle_core::Device;
 use data::fingerprint;
-use freqreg_data::{Dataset, Images};
+use freqreg_data::{Dataset, DatasetName, Images};
 use freqreg_file::{Model as ModelFile, write_atomically};
 use freqreg_models::Budgets;
 use freqreg_nn::{Form, Parameter};
@@ -268,6 +268,7 @@ impl Sets {
 /// The held-out images of an experiment, to measure model files on.
 pub struct Yardstick {
     sets: Sets,
+    name: DatasetName,
     seed: u64,
     device: Device,
 }
@@ -280,6 +281,7 @@ impl Yardstick {
     pub fn new(loaded: &Loaded, seed: u64, device: &Device) -> Result<Self> {
         Ok(Yardstick {
             sets: Sets::new(&loaded.experiment, &loaded.dataset)?,
+            name: loaded.dataset.name,
             seed,
             device: device.clone(),
         })
@@ -290,16 +292,22 @@ impl Yardstick {
         tasks::task(self.sets.task).metric()
     }
 
-    /// How well a network does on the first `most` of the validation images, the ones for every choice.
+    /// How well a network does on the validation images, the ones for every choice.
     ///
     /// # Errors
     /// A file that holds no network of the zoo, or one for another task or other images.
-    pub fn validation(&self, file: &ModelFile, most: Option<usize>) -> Result<tasks::Evaluation> {
+    pub fn validation(&self, file: &ModelFile) -> Result<tasks::Evaluation> {
+        self.measure(file, &self.sets.validation)
+    }
+
+    /// How well it does on the first of them, as many as have `pixels` together, but 16 at least: for measuring often.
+    ///
+    /// # Errors
+    /// As [`validation`](Self::validation).
+    pub fn glance(&self, file: &ModelFile, pixels: usize) -> Result<tasks::Evaluation> {
         let images = &self.sets.validation;
-        match most {
-            Some(n) if n < images.count => self.measure(file, &images.first(n)),
-            _ => self.measure(file, images),
-        }
+        let each = images.height * images.width;
+        self.measure(file, &images.first((pixels / each.max(1)).max(16)))
     }
 
     /// How well a network does on the test images, which are for the end, when everything is chosen.
@@ -319,6 +327,8 @@ impl Yardstick {
                 self.sets.task
             )));
         }
+        let preparation = self.sets.preparation;
+        misfit(&network, images, preparation, self.name, &self.device).map_err(Error::Model)?;
         let setting = Setting {
             preparation: self.sets.preparation,
             smoothing: 0.0,
@@ -326,6 +336,46 @@ impl Yardstick {
             device: &self.device,
         };
         tasks::evaluate(task, network.model.as_ref(), images, &setting)
+    }
+}
+
+/// Runs one image through a network; why it does not fit the images or their classes.
+fn misfit(
+    network: &Network,
+    images: &Images,
+    preparation: Preparation,
+    name: DatasetName,
+    device: &Device,
+) -> std::result::Result<(), String> {
+    let (c, h, w) = (images.channels, images.height, images.width);
+    let [h, w] = preparation.resize.map_or([h, w], |side| [side, side]);
+    let (channels, size) = network.architecture.input();
+    if channels != c || size.is_some_and(|size| size != [h, w]) {
+        let [height, width] = size.unwrap_or([h, w]);
+        return Err(format!(
+            "it takes images of {:?} (channels, height, width), {name} has {:?}",
+            [channels, height, width],
+            [c, h, w]
+        ));
+    }
+    use freqreg_models::Task::{Classification, Segmentation};
+    if !matches!(network.architecture.task(), Classification | Segmentation) {
+        return Ok(());
+    }
+    let needed = usize::from(name.classes());
+    let classes = || -> candle_core::Result<usize> {
+        let image = candle_core::Tensor::zeros((1, c, h, w), candle_core::DType::F32, device)?;
+        let forward = || network.model.forward(&image);
+        freqreg_nn::no_grad(forward)
+            .map_err(candle_core::Error::wrap)?
+            .dim(1)
+    };
+    let classes = classes().map_err(|e| e.to_string())?;
+    match (needed..=256).contains(&classes) {
+        true => Ok(()),
+        false => Err(format!(
+            "it tells {classes} classes apart, {name} has {needed} (and 256 are the most)"
+        )),
     }
 }
 
@@ -416,41 +466,15 @@ impl<'a> Run<'a> {
         remove(&self.options.out, names)
     }
 
-    /// Runs one image through a network that is about to be trained for minutes.
+    /// Refuses a network that does not fit the data before it is trained for minutes.
     fn check(&self, phase: &str, network: &Network) -> Result<()> {
-        let refuse = |reason: String| Error::Experiment {
+        let name = self.data.name;
+        let device = &self.options.device;
+        let reason = misfit(network, &self.train, self.preparation, name, device);
+        reason.map_err(|reason| Error::Experiment {
             name: self.experiment.name.clone(),
             reason: format!("{phase}.model: {reason}"),
-        };
-        let (c, h, w) = (self.train.channels, self.train.height, self.train.width);
-        let [h, w] = self.preparation.resize.map_or([h, w], |side| [side, side]);
-        let (channels, size) = network.architecture.input();
-        if channels != c || size.is_some_and(|size| size != [h, w]) {
-            let [height, width] = size.unwrap_or([h, w]);
-            return Err(refuse(format!(
-                "it takes images of {:?} (channels, height, width), {} has {:?}",
-                [channels, height, width],
-                self.data.name,
-                [c, h, w]
-            )));
-        }
-        use freqreg_models::Task::{Classification, Segmentation};
-        if !matches!(self.task, Classification | Segmentation) {
-            return Ok(());
-        }
-        let device = &self.options.device;
-        let image = candle_core::Tensor::zeros((1, c, h, w), candle_core::DType::F32, device)?;
-        let needed = usize::from(self.data.name.classes());
-        let classes = freqreg_nn::no_grad(|| network.model.forward(&image))
-            .map_err(|e| refuse(e.to_string()))?
-            .dim(1)?;
-        if !(needed..=256).contains(&classes) {
-            return Err(refuse(format!(
-                "it tells {classes} classes apart, {} has {needed} (and 256 are the most)",
-                self.data.name
-            )));
-        }
-        Ok(())
+        })
     }
 
     /// Whether the user has had enough; all of the training is saved by then.
@@ -532,6 +556,7 @@ impl<'a> Run<'a> {
             phase,
             training,
             shrink: ends.map(|ends| (&e.regularised.shrink, ends)),
+            share: e.regularised.share.as_ref().filter(|_| of_regularised),
             prune: e.regularised.prune.as_ref().filter(|_| of_regularised),
             quantised: quantised.filter(|_| of_regularised),
             seed: self.options.seed,

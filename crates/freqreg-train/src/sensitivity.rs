@@ -2,7 +2,7 @@
 
 use crate::tasks::Evaluation;
 use crate::{Error, Result};
-use freqreg_file::{Model as ModelFile, Point, Tensor, allocate};
+use freqreg_file::{Model as ModelFile, Point, Storage, Tensor, Values, allocate};
 
 impl Evaluation {
     /// What is to be small: the cross-entropy where there is one, which tells more than a share of right answers; what is missing of a share;
@@ -14,6 +14,30 @@ impl Evaluation {
             (None, false) => self.score,
         }
     }
+}
+
+/// A tensor cut to fewer and fewer coefficients, from `least` of them to all that it has, in up to eight steps by the same factor; what is no prefix
+/// stays as it is.
+pub(crate) fn cuts(tensor: &Tensor, least: usize) -> Vec<Tensor> {
+    const STEPS: i32 = 8;
+    let all = tensor.values.len();
+    let Storage::Prefix { .. } = tensor.storage else {
+        return vec![tensor.clone()];
+    };
+    let least = least.clamp(1, all);
+    let factor = (least as f64 / all as f64).powf(1.0 / f64::from(STEPS));
+    let mut kept: Vec<usize> = (0..=STEPS)
+        .map(|i| (all as f64 * factor.powi(i)).round() as usize)
+        .collect();
+    kept.reverse();
+    kept.dedup();
+    let values = tensor.values.to_f32();
+    kept.into_iter()
+        .map(|k| Tensor {
+            values: Values::F32(values[..k].to_vec()),
+            ..tensor.clone()
+        })
+        .collect()
 }
 
 /// The model with each tensor in one of the forms in `ways`, of which the last is the best, such that the model fits and loses little: every
@@ -78,7 +102,6 @@ pub fn share_out(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use freqreg_file::{Storage, Values};
 
     fn tensor(name: &str, numbers: usize) -> Tensor {
         Tensor {
@@ -90,6 +113,21 @@ mod tests {
             },
             values: Values::F32(vec![1.0; numbers]),
         }
+    }
+
+    #[test]
+    fn a_tensor_is_cut_step_by_step() {
+        for (all, least) in [(1, 1), (2, 1), (7, 3), (64, 16), (64, 64), (1000, 1)] {
+            let found = cuts(&tensor("w", all), least);
+            let kept: Vec<usize> = found.iter().map(|t| t.values.len()).collect();
+            assert_eq!((kept[0], kept[kept.len() - 1]), (least, all));
+            assert!(kept.is_sorted_by(|a, b| a < b), "{kept:?}");
+        }
+        let plain = Tensor {
+            storage: Storage::Plain,
+            ..tensor("b", 64)
+        };
+        assert_eq!(cuts(&plain, 1), [plain]);
     }
 
     #[test]

@@ -1,17 +1,20 @@
 //! The training loop: batches, loss, step, shrinking budgets, checkpoints.
 
+use crate::budget::share_out;
 use crate::checkpoint::{self, Progress, Running};
-use crate::experiment::{Prune, Shrink, Training};
+use crate::experiment::{NumberKind, Prune, Share, Shrink, Training};
 use crate::hold::{Hold, Holder, prunable};
 use crate::images::{Preparation, Variation, batch, epoch_order};
 use crate::network::Network;
 use crate::optimiser::Optimiser;
 use crate::report::{EpochReport, Metric};
+use crate::sensitivity;
 use crate::tasks::{self, Batch, Setting};
 use crate::{Error, Result};
 use candle_core::Device;
 use freqreg_data::Images;
-use freqreg_nn::{Form, Schedule, Seed};
+use freqreg_file::{Model as ModelFile, Tensor};
+use freqreg_nn::{Decay, Form, Parameter, Schedule, Seed};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -71,6 +74,8 @@ pub struct Trainer<'a> {
     pub training: &'a Training,
     /// How budgets shrink, with the final count of each parameter; `None` for an ordinary network.
     pub shrink: Option<(&'a Shrink, Vec<usize>)>,
+    /// What of their sum each parameter has in the end is measured, so.
+    pub share: Option<&'a Share>,
     /// Magnitude pruning.
     pub prune: Option<&'a Prune>,
     /// In so many of the last epochs numbers are held to so many bits each.
@@ -126,7 +131,7 @@ impl Trainer<'_> {
                 )));
             }
         };
-        let schedules = self.schedules(network, steps);
+        let shrinking = self.shrinking(network, steps);
         let seed = Seed(self.seed);
         let kind = network.architecture.task();
         let task = tasks::task(kind);
@@ -176,11 +181,7 @@ impl Trainer<'_> {
             if order.0 != epoch {
                 order = (epoch, epoch_order(seed, epoch, self.images.count));
             }
-            for (p, schedule) in network.parameters.iter().zip(&schedules) {
-                if let Some((schedule, start, end)) = schedule {
-                    p.truncate(schedule.count(step, *start, *end).min(p.kept()))?;
-                }
-            }
+            self.shrink(network, &shrinking, step, &setting)?;
             let at = step % per_epoch * batch_size;
             let variation = (training.shift > 0 || training.flip).then_some(Variation {
                 shift: training.shift,
@@ -272,13 +273,7 @@ impl Trainer<'_> {
             }
         }
         // Where the schedule ends with the last step, the last cut is still to be made.
-        if let Some((_, ends)) = &self.shrink {
-            for (p, end) in network.parameters.iter().zip(ends) {
-                if matches!(p.form(), Form::Prefix { .. }) {
-                    p.truncate((*end).min(p.kept()))?;
-                }
-            }
-        }
+        self.shrink(network, &shrinking, steps, &setting)?;
         // What is pruned is so for good. The steps of a quantiser follow from the free numbers, which is what a file is made of.
         let pruned = Hold {
             bits: None,
@@ -317,17 +312,149 @@ impl Trainer<'_> {
         }
     }
 
-    /// For each parameter its schedule with the first and the last count; `None` where nothing shrinks.
-    fn schedules(&self, network: &Network, steps: usize) -> Vec<Option<(Schedule, usize, usize)>> {
-        let Some((shrink, ends)) = &self.shrink else {
-            return vec![None; network.parameters.len()];
+    /// The way that budgets take, from what the network has now.
+    fn shrinking(&self, network: &Network, steps: usize) -> Shrinking {
+        let (decay, over) = match &self.shrink {
+            Some((shrink, _)) => (
+                shrink.decay(),
+                (shrink.over * steps as f64).round() as usize,
+            ),
+            None => (Decay::Linear, 0),
         };
-        let over = (shrink.over * steps as f64).round() as usize;
-        let schedule = Schedule::new(shrink.decay(), over);
-        let of = |(p, &end): (&freqreg_nn::Parameter, &usize)| match p.form() {
-            Form::Plain => None,
-            Form::Prefix { .. } => Some((schedule, p.kept(), end)),
+        Shrinking {
+            schedule: Schedule::new(decay, over),
+            over,
+            starts: network.parameters.iter().map(Parameter::kept).collect(),
+        }
+    }
+
+    /// Cuts the network to what it may have before the step with this number, counted from 0.
+    fn shrink(
+        &self,
+        network: &Network,
+        shrinking: &Shrinking,
+        step: usize,
+        setting: &Setting<'_>,
+    ) -> Result<()> {
+        let Some((_, ends)) = &self.shrink else {
+            return Ok(());
         };
-        network.parameters.iter().zip(ends).map(of).collect()
+        let prefixes: Vec<_> = network
+            .parameters
+            .iter()
+            .zip(shrinking.starts.iter().zip(ends))
+            .filter(|(p, _)| matches!(p.form(), Form::Prefix { .. }))
+            .collect();
+        let schedule = &shrinking.schedule;
+        match self.share {
+            None => {
+                for (p, (&start, &end)) in prefixes {
+                    p.truncate(schedule.count(step, start, end).min(p.kept()))?;
+                }
+            }
+            Some(share) if shrinking.is_time(step, share.times) => {
+                let start = prefixes.iter().map(|(_, (start, _))| **start).sum();
+                let end = prefixes.iter().map(|(_, (_, end))| **end).sum();
+                let parameters: Vec<_> = prefixes.into_iter().map(|(p, _)| p).collect();
+                let total = schedule.count(step, start, end);
+                let shares = self.measured(network, &parameters, total, share, setting)?;
+                for (p, k) in parameters.into_iter().zip(shares) {
+                    p.truncate(k.min(p.kept()))?;
+                }
+            }
+            Some(_) => {}
+        }
+        Ok(())
+    }
+
+    /// How many of `total` numbers each of these parameters is to have, by what the network loses on validation images without the
+    /// others.
+    fn measured(
+        &self,
+        network: &Network,
+        parameters: &[&Parameter],
+        total: usize,
+        share: &Share,
+        setting: &Setting<'_>,
+    ) -> Result<Vec<usize>> {
+        let kind = network.architecture.task();
+        let metric = tasks::task(kind).metric();
+        let file = network.to_file(NumberKind::Float32)?;
+        // A loss goes no higher than that of guessing: ruin one layer, and no more can be lost there. So a layer is cut by no more than twice
+        // the common factor, where what is lost still adds up; the next time tells how it did.
+        let all: usize = parameters.iter().map(|p| p.kept()).sum();
+        let factor = (total as f64 / all as f64).min(1.0).powi(2);
+        let least = |t: &Tensor| (t.values.len() as f64 * factor).ceil() as usize;
+        let ways = file.tensors.iter().map(|t| sensitivity::cuts(t, least(t)));
+        let ways: Vec<_> = ways.collect();
+        let images = self
+            .validation
+            .first(share.images.min(self.validation.count));
+        let kept = |file: &ModelFile| -> Vec<usize> {
+            let of = |p: &&Parameter| file.tensors.iter().find(|t| t.name == p.name());
+            let kept = |p| of(p).map_or(0, |t| t.values.len());
+            parameters.iter().map(kept).collect()
+        };
+        let found = sensitivity::share_out(
+            &file,
+            &ways,
+            |tensor| tensor.values.len() as f64,
+            |file| {
+                let network = Network::from_file(file, self.device)?;
+                Ok(tasks::evaluate(kind, network.model.as_ref(), &images, setting)?.loss(metric))
+            },
+            |file| Ok(kept(file).iter().sum::<usize>() <= total),
+        )?;
+        let found = found.ok_or_else(|| {
+            Error::Setting(format!(
+                "{}: {total} numbers do not go round among {} tensors",
+                self.phase,
+                parameters.len()
+            ))
+        })?;
+        // Few counts of each were tried: in the proportions of those found, all of the total is given out.
+        let sizes: Vec<usize> = parameters.iter().map(|p| p.kept()).collect();
+        Ok(share_out(total, &kept(&found), &sizes))
+    }
+}
+
+/// The way that budgets take: from these counts, in so many steps.
+struct Shrinking {
+    schedule: Schedule,
+    over: usize,
+    starts: Vec<usize>,
+}
+
+impl Shrinking {
+    /// Whether a step is one of `times` that lie evenly in those in which budgets shrink, at the end of the last of as many parts.
+    fn is_time(&self, step: usize, times: usize) -> bool {
+        let part = |step: usize| step * times / self.over.max(1);
+        match self.over {
+            0 => step == 0,
+            over => step > 0 && step <= over && part(step) > part(step - 1),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_lie_evenly_and_the_last_is_at_the_end() {
+        let of = |over, times| {
+            let shrinking = Shrinking {
+                schedule: Schedule::new(Decay::Geometric, over),
+                over,
+                starts: Vec::new(),
+            };
+            (0..20)
+                .filter(|&step| shrinking.is_time(step, times))
+                .collect::<Vec<usize>>()
+        };
+        assert_eq!(of(12, 3), [4, 8, 12]);
+        assert_eq!(of(10, 4), [3, 5, 8, 10]);
+        assert_eq!(of(3, 12), [1, 2, 3]);
+        assert_eq!(of(0, 12), [0]);
     }
 }

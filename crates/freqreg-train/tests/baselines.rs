@@ -50,6 +50,11 @@ fn what_training_with_stored_numbers_needs_is_asked_for() {
             "budgets.fc1",
         ),
         ("number = \"bits:8\"", "number = \"bits:80\"", "bits:80"),
+        (
+            "[regularised.shrink]",
+            "[regularised.share]\ntimes = 0\n[regularised.shrink]",
+            "regularised.share",
+        ),
     ] {
         let error = said(from, to);
         assert!(error.contains(part), "{error}");

@@ -2,6 +2,7 @@
 
 use super::forms::network;
 use crate::Failure;
+use crate::io::print;
 use candle_core::{DType, Device, Tensor};
 use freqreg_models::Layers;
 use freqreg_nn::{Execution, LayerTrace, Store, no_grad, trace};
@@ -85,9 +86,8 @@ pub(super) fn run(repeat: usize) -> Result<(), Failure> {
                 "factored_s": factored,
                 "right": good,
             });
-            println!("{figure}");
+            print(&format!("{figure}\n"))?;
         }
     }
-    println!("{}", json!({"layers": all, "right": right}));
-    Ok(())
+    print(&format!("{}\n", json!({"layers": all, "right": right})))
 }
