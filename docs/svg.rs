@@ -84,6 +84,25 @@ impl Svg {
         );
     }
 
+    /// An open line through `points`.
+    pub fn line(&mut self, points: &[[f64; 2]], stroke: &str, width: f64) {
+        let points: Vec<String> = points.iter().map(|[x, y]| format!("{x},{y}")).collect();
+        let _ = writeln!(
+            self.body,
+            "<polyline points=\"{}\" fill=\"none\" stroke=\"{stroke}\" stroke-width=\"{width}\" stroke-linejoin=\"round\"/>",
+            points.join(" ")
+        );
+    }
+
+    /// A filled circle around `at`.
+    pub fn dot(&mut self, at: [f64; 2], radius: f64, fill: &str) {
+        let _ = writeln!(
+            self.body,
+            "<circle cx=\"{}\" cy=\"{}\" r=\"{radius}\" fill=\"{fill}\"/>",
+            at[0], at[1]
+        );
+    }
+
     /// A filled box, `size` wide and high, its upper left corner at `at`.
     pub fn filled(&mut self, at: [f64; 2], size: [f64; 2], fill: &str) {
         let _ = writeln!(

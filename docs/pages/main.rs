@@ -75,10 +75,17 @@ fn generate(docs: &Path) -> Result<Vec<(PathBuf, String)>, String> {
         ("choice", own::layers(&times("layers.jsonl"))?),
     ];
     files.push(page(source.join("performance.md"), &regions)?);
-    let regions = [(
-        "coded",
-        coded::table(&docs.join("results/bytes"), &reports)?,
-    )];
+    let bytes = docs.join("results/bytes");
+    let runs = coded::runs(&bytes, &reports)?;
+    files.push((source.join("img/bytes.svg"), coded::draw(&runs).text()));
+    let regions = [
+        ("coded", coded::table(&runs)),
+        ("pruned", coded::pruned(&runs)),
+        (
+            "shares",
+            coded::shares(&docs.join("results/shares"), &bytes, &reports)?,
+        ),
+    ];
     files.push(page(source.join("files.md"), &regions)?);
     Ok(files)
 }

@@ -57,8 +57,9 @@ const PAGES: &[Page] = &[
         command: "reproduce",
         text: "\
 An experiment is a TOML file: a network, a data set, a budget of numbers to keep and the training of both networks. Those that come along \
-are known by their names (--list); for a variation, copy one, change it and give its path. The data set is fetched and checked by its hash, or \
-taken from --data.
+are known by their names (--list); for a variation, copy one, change it and give its path. The data set is taken from --data, or from the folder that \
+FREQREG_DATA names, or ~/.cache/freqreg; what is not there is fetched and checked by its hash. With FREQREG_OFFLINE set nothing is fetched, and the sample \
+of MNIST that comes along stands in.
 
 The folder of results, target/reproduce/NAME or that of --out, gets model.freq, the network as a file of its numbers; \
 model.safetensors, the same as ordinary weights; report.json and report.html. Accuracies are measured on the network as it is read back from its \
@@ -150,6 +151,9 @@ With --data the network is measured before and after, on images that were held o
 tensor gets the bits that serve best: it is tried in several, with all others as they were, and the validation loss says what it may lose. The test images are read \
 for --test alone.
 
+Data sets are looked for in the folder that FREQREG_DATA names, or ~/.cache/freqreg, and else fetched; with FREQREG_OFFLINE set nothing is fetched, and \
+the sample of MNIST that comes along stands in.
+
 --json prints architecture, weights, kept, payload_bytes, file_bytes, file_bytes_before and output, and for each set of images metric, score, \
 score_before, loss and loss_before.",
         examples: &[
@@ -171,14 +175,23 @@ score_before, loss and loss_before.",
         command: "pack",
         text: "\
 Each weight tensor is transformed, and the first of its coefficients are kept; nothing is trained to make up for what is cut off. A network that was \
-not trained in this form holds little in few coefficients: look at the energy that was kept and at the error, and try the network with the weights that \
-freqreg unpack gives back. Tensors with one axis, biases and the numbers of norms, are stored whole in float16 (float32 with --number float32).
+not trained in this form holds little in few coefficients, and fewer bits often serve it better than fewer coefficients: look at the energy that was kept \
+and at the error, and try the network with the weights that freqreg unpack gives back. Tensors with one axis, biases and the numbers of norms, are stored \
+whole in float16 (float32 with --number float32); freqreg quantize rounds them too.
 
-The error is the root mean square of what the rebuilt weights differ by, in parts of that of the weights themselves; the energy is the sum of squares. \
-Both are in --json too, for each tensor, as energy_kept and error, from 0 to 1.
+Weights are float16, bfloat16, float32 or float64, finite, of one to eight axes. Other tensors, as the counters of batch norms or scalars, are left out by --skip '*_tracked'.
 
-A file for --per-layer names tensors: \"fc1.weight\" = { keep = \"5%\", order = \"weights:2,1\", number = \"bits:6\" }; axes = [196, 128, 4, 4] \
-transforms over those, and dense = true stores every weight.",
+The energy kept is the sum of squares of the coefficients that are kept, before they are rounded, in parts of that of all. The error is the root mean square \
+of what the rebuilt weights differ by, rounding included, in parts of that of the weights themselves. Both are in --json too, for each tensor, as energy_kept \
+and error, from 0 to 1.
+
+The order zigzag takes coefficients by the sum of their indices. weights:W,W,.. multiplies each index by the weight of its axis first, so that along an axis \
+with a larger weight fewer are kept; it has as many weights as a tensor has axes, so where tensors differ in that, it belongs into the file of --per-layer. \
+inverse-sqrt weighs an axis by one over the square root of its length, so that more are kept along long ones.
+
+A file for --per-layer names tensors, each in quotes and without wildcards: \"fc1.weight\" = { keep = \"5%\", order = \"weights:2,1\", \
+number = \"bits:6\" }; axes = [196, 128, 4, 4] transforms over those, and dense = true stores every weight instead of keeping some. What is not said \
+there is as for all tensors. With --target-bytes a keep is the most that the tensor gets.",
         examples: &[
             (
                 "A tenth of every tensor",
@@ -189,8 +202,8 @@ transforms over those, and dense = true stores every weight.",
                 "freqreg pack weights.safetensors -o weights.freq --target-bytes 1000",
             ),
             (
-                "Half of every tensor, without the counters of batch norms",
-                "freqreg pack weights.safetensors -o h.freq --keep 50% --skip '*_tracked'",
+                "Half of every tensor but those of the last layer",
+                "freqreg pack weights.safetensors -o h.freq --keep 50% --skip 'fc2*'",
             ),
         ],
     },

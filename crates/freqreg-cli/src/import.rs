@@ -1,7 +1,7 @@
 //! `freqreg import`.
 
 use crate::Failure;
-use crate::io::{Input, Output, facts};
+use crate::io::{Input, Output, another_file, facts};
 use clap::ValueHint;
 use freqreg_train::import::{import_unet, import_unet_bytes};
 
@@ -19,6 +19,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    another_file(&args.file, &args.output)?;
     let model = match &args.file {
         Input::File(path) => import_unet(path)?,
         Input::Standard => import_unet_bytes(&args.file.bytes()?, args.file.name())?,

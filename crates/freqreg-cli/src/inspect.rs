@@ -1,7 +1,7 @@
 //! `freqreg inspect`: what a model file holds.
 
 use crate::Failure;
-use crate::io::{Input, Output, facts, print};
+use crate::io::{Input, Output, another_file, facts, print};
 use crate::plot;
 use clap::ValueHint;
 use freqreg_file::{Model, Storage, Tensor, Values};
@@ -23,6 +23,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    if let Some(output) = &args.plot {
+        another_file(&args.file, output)?;
+    }
     let (model, bytes) = args.file.model()?;
     let text = match args.json {
         true => format!("{:#}\n", as_json(&model, bytes)),
@@ -52,6 +55,16 @@ fn storage(tensor: &Tensor) -> String {
         Storage::Plain => "every weight".into(),
         Storage::Prefix { axes, order } if *axes == tensor.shape => order.to_string(),
         Storage::Prefix { axes, order } => format!("{order} over {}", shape(axes)),
+    }
+}
+
+/// How many times fewer bytes these are.
+fn ratio(times: f64) -> String {
+    match times {
+        t if t >= 99.5 => format!("{t:.0} times fewer than"),
+        t if t >= 1.05 => format!("{t:.1} times fewer than"),
+        t if t >= 1.0 => "hardly fewer than".into(),
+        _ => "more than".into(),
     }
 }
 
@@ -129,7 +142,8 @@ fn as_table(model: &Model, bytes: usize) -> String {
     ]);
     let width = |column: usize| rows.iter().map(|r| r[column].chars().count()).max();
     let widths: [usize; 8] = std::array::from_fn(|column| width(column).unwrap_or(0));
-    let mut text = format!("{} {}\n\n", model.architecture, model.config);
+    let title = format!("{} {}", model.architecture, model.config);
+    let mut text = format!("{}\n\n", title.trim_end());
     for row in &rows {
         let mut line = String::new();
         for (i, (cell, width)) in row.iter().zip(widths).enumerate() {
@@ -145,8 +159,8 @@ fn as_table(model: &Model, bytes: usize) -> String {
     let dense = 4.0 * model.weights() as f64;
     let _ = writeln!(
         text,
-        "\n{bytes} bytes in all: {:.0} times fewer than {dense:.0} of the weights in float32",
-        dense / bytes as f64,
+        "\n{bytes} bytes in all: {} {dense:.0} of the weights in float32",
+        ratio(dense / bytes as f64),
     );
     text
 }

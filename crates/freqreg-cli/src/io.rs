@@ -136,6 +136,22 @@ pub(crate) fn at_most_one_standard(inputs: &[&Input]) -> Result<(), Failure> {
     }
 }
 
+/// Refuses to write over the file that is read where the two are of different kinds: it would be lost.
+pub(crate) fn another_file(input: &Input, output: &Output) -> Result<(), Failure> {
+    let (Input::File(from), Output::File(to)) = (input, output) else {
+        return Ok(());
+    };
+    match (from.canonicalize(), to.canonicalize()) {
+        (Ok(a), Ok(b)) if a == b => Err(Failure {
+            message: format!(
+                "error: {output} is the file that is read, and would be lost: give the output another name"
+            ),
+            code: 2,
+        }),
+        _ => Ok(()),
+    }
+}
+
 impl Output {
     /// What errors call it.
     pub(crate) fn name(&self) -> &Path {

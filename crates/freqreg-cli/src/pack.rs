@@ -1,13 +1,13 @@
 //! `freqreg pack`: ordinary weights as kept coefficients, without training.
 
 use crate::Failure;
-use crate::io::{Input, Output, facts};
+use crate::io::{Input, Output, another_file, facts};
 use crate::table::lined_up;
 use clap::ValueHint;
 use clap::builder::RangedU64ValueParser;
 use freqreg_dct::KeepOrder;
 use freqreg_file::{
-    DenseTensor, Limits, Model, NumberKind, Packed, Spectrum, pack_plain, pack_within,
+    DenseTensor, Fault, Limits, Model, NumberKind, Packed, Spectrum, pack_plain, pack_within,
     parse_safetensors, read_safetensors,
 };
 use freqreg_train::network::{codec, tidied};
@@ -29,7 +29,8 @@ pub(crate) struct Args {
     #[arg(
         long,
         value_name = "SHARE%|N",
-        required_unless_present = "target_bytes"
+        required_unless_present = "target_bytes",
+        allow_negative_numbers = true
     )]
     keep: Option<Keep>,
     /// The largest file that will do; its bytes are shared out among the tensors so that the errors of all, each in parts of its tensor, add up
@@ -66,7 +67,10 @@ enum Keep {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "it must be a share, as \"10%\", or a whole number of 1 or more"
+)]
 enum CountOrText {
     Count(usize),
     Text(String),
@@ -115,7 +119,10 @@ impl Keep {
 
 /// What a file for `--per-layer` says of a tensor.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "keep, order, axes, number or dense in braces, as { keep = \"10%\" }"
+)]
 struct Layer {
     keep: Option<Keep>,
     /// Every weight as it is.
@@ -127,6 +134,7 @@ struct Layer {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    another_file(&args.file, &args.output)?;
     let limits = Limits::default();
     let source = match &args.file {
         Input::File(path) => read_safetensors(path, &limits)?,
@@ -142,6 +150,19 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         .into_iter()
         .partition(|t| args.skip.iter().any(|pattern| matches(pattern, &t.name)));
     check(args, &tensors)?;
+    if let Some(pattern) = args
+        .skip
+        .iter()
+        .find(|pattern| !skipped.iter().any(|t| matches(pattern, &t.name)))
+    {
+        return Err(Failure {
+            message: format!(
+                "error: --skip {pattern}: {} has no tensor of such a name",
+                args.file
+            ),
+            code: 1,
+        });
+    }
     let layers = per_layer(args, &tensors)?;
     let number = args.bits.map(NumberKind::Bits).or(args.number);
     let model = |packed: &[Packed]| {
@@ -156,21 +177,39 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let mut spectra = Vec::new();
     for (t, layer) in tensors.iter().zip(&layers) {
         let wrong = |reason: String| Failure {
-            message: format!("error: tensor `{}`: {reason}", t.name),
+            message: match &args.per_layer {
+                Some(path) => format!("error: {}: tensor `{}`: {reason}", path.display(), t.name),
+                None => format!("error: {}: tensor `{}`: {reason}", args.file, t.name),
+            },
+            code: 1,
+        };
+        let unfit = |e: freqreg_file::Error| Failure {
+            message: match &e {
+                freqreg_file::Error::Tensor {
+                    fault: Fault::NotFinite { .. },
+                    ..
+                } => format!(
+                    "error: {}: tensor `{}` has numbers too large for a float16, which ends at 65,504: store it with --number float32",
+                    args.file, t.name
+                ),
+                _ => format!("error: {}: {e}", args.file),
+            },
             code: 1,
         };
         let weights = t.values.as_deref().unwrap_or_default();
         let own = layer.number.as_deref().map(str::parse).transpose();
-        let number = own.map_err(wrong)?.or(number);
+        let own: Option<NumberKind> = own.map_err(wrong)?;
         // A bias or the scales of a norm: few numbers, and no order among them that a wave could follow.
         if layer.dense || (t.shape.len() < 2 && layer.keep.is_none()) {
-            let number = match number {
-                Some(NumberKind::Float32) => NumberKind::Float32,
+            let number = match (own, number) {
+                (Some(own), _) => own,
+                (None, Some(NumberKind::Float32)) => NumberKind::Float32,
                 _ => NumberKind::Float16,
             };
-            packed.push(pack_plain(&t.name, &t.shape, weights, number)?);
+            packed.push(pack_plain(&t.name, &t.shape, weights, number).map_err(unfit)?);
             continue;
         }
+        let number = own.or(number);
         let order: KeepOrder = match &layer.order {
             None => args.order.clone(),
             Some(text) => text.parse().map_err(|e| wrong(format!("order: {e}")))?,
@@ -182,20 +221,30 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         let keep = layer.keep.or(args.keep).unwrap_or(Keep::Share(1.0));
         let keep = keep.count(weights.len()).min(bound.max(1));
         let axes = layer.axes.as_deref().unwrap_or(&t.shape);
-        let spectrum = Spectrum::new(&t.name, &t.shape, axes, &order, keep, weights)?;
+        let spectrum = Spectrum::new(&t.name, &t.shape, axes, &order, keep, weights);
+        let spectrum = spectrum.map_err(unfit)?;
         match args.target_bytes {
             // To be decided once all are there; the place in the file is kept.
             Some(_) => spectra.push((packed.len() + spectra.len(), spectrum, number)),
-            None => packed.push(spectrum.pack(spectrum.len(), number.unwrap_or_default())?),
+            None => {
+                let whole = spectrum.pack(spectrum.len(), number.unwrap_or_default());
+                packed.push(whole.map_err(unfit)?);
+            }
         }
     }
     if let Some(most) = args.target_bytes {
-        packed = within(&packed, spectra, most, |packed| {
-            Ok(codec().encode(&model(packed))?.len())
-        })?
-        .ok_or_else(|| Failure {
+        let size = |packed: &[Packed]| Ok(codec().encode(&model(packed))?.len());
+        let (whole, fixed) = (packed.len(), size(&packed)?);
+        // Of each the first coefficient, as small as it can be: what every file has at least.
+        let mut least = packed.clone();
+        for (_, spectrum, number) in &spectra {
+            least.push(spectrum.pack(1, number.unwrap_or(NumberKind::Bits(3)))?);
+        }
+        let least = size(&least)?;
+        packed = within(&packed, spectra, most, size)?.ok_or_else(|| Failure {
             message: format!(
-                "error: not even one coefficient of each tensor fits into {most} bytes: give more with --target-bytes, or leave tensors out by --skip"
+                "error: {most} bytes are too few: one coefficient of each tensor takes {least} bytes, of which {fixed} are those of \
+                 {whole} tensors that are stored whole: give more with --target-bytes, or leave tensors out by --skip"
             ),
             code: 1,
         })?;
@@ -236,7 +285,10 @@ fn check(args: &Args, tensors: &[DenseTensor]) -> Result<(), Failure> {
         let reason = match (&t.values, t.first_not_finite()) {
             (None, _) => format!("holds numbers of type {}, which are no weights", t.dtype),
             _ if t.shape.is_empty() || t.shape.contains(&0) => {
-                format!("has the shape {:?}", t.shape)
+                format!(
+                    "has the shape {:?}: what has no axis or no number can't be stored",
+                    t.shape
+                )
             }
             (_, Some((index, value))) => format!("holds {value} at {index}"),
             _ => continue,
@@ -273,9 +325,20 @@ fn per_layer(args: &Args, tensors: &[DenseTensor]) -> Result<Vec<Layer>, Failure
         message: format!("error: {}: {reason}", path.display()),
         code: 1,
     };
-    let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
-    let mut layers: BTreeMap<String, Layer> =
-        toml::from_str(&text).map_err(|e| wrong(e.to_string()))?;
+    let text = std::fs::read_to_string(path).map_err(|e| match e.kind() {
+        std::io::ErrorKind::InvalidData => wrong("it is no text; a TOML file is wanted".into()),
+        _ => wrong(e.to_string()),
+    })?;
+    let mut layers: BTreeMap<String, Layer> = toml::from_str(&text).map_err(|e| {
+        wrong(format!(
+            "{e}A line of such a file names a tensor, in quotes: \"conv1.weight\" = {{ keep = \"10%\" }}"
+        ))
+    })?;
+    if let Some((name, _)) = layers.iter().find(|(_, l)| l.dense && l.keep.is_some()) {
+        return Err(wrong(format!(
+            "tensor `{name}`: dense stores every weight, so there is nothing to keep: give one of the two"
+        )));
+    }
     let found = tensors
         .iter()
         .map(|t| layers.remove(&t.name).unwrap_or_default())
@@ -357,6 +420,7 @@ fn say(
     json["skipped"] = skipped.iter().map(|t| t.name.clone()).collect();
     let left_out = match skipped.len() {
         0 => String::new(),
+        1 => "; 1 tensor left out".into(),
         n => format!("; {n} tensors left out"),
     };
     let sentence = format!(

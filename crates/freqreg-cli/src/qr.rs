@@ -1,7 +1,7 @@
 //! `freqreg qr`: a model file as a QR code.
 
 use crate::Failure;
-use crate::io::{Input, Output, facts};
+use crate::io::{Input, Output, another_file, facts};
 use crate::svg::Escaped;
 use clap::{ValueEnum, ValueHint};
 use fast_qr::qr::{QRBuilder, QRCode};
@@ -68,6 +68,7 @@ impl Level {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    another_file(&args.file, &args.output)?;
     // A QR code is printed, and what is printed can't be called back: a damaged file does not become one.
     let (model, bytes) = args.file.model_and_bytes()?;
     let code = code(&bytes, args.level).map_err(|reason| Failure {

@@ -7,7 +7,7 @@ use clap::ValueHint;
 use clap::builder::RangedU64ValueParser;
 use freqreg_file::{Model, Tensor};
 use freqreg_train::experiment::Experiment;
-use freqreg_train::network::{codec, tidied};
+use freqreg_train::network::{Network, codec, tidied};
 use freqreg_train::reproduce::{Yardstick, device, load};
 use freqreg_train::sensitivity::share_out;
 use serde_json::json;
@@ -57,7 +57,23 @@ fn dead_zone(text: &str) -> Result<f32, String> {
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let (model, before) = args.file.model()?;
+    if let Some(network) = model.update_of() {
+        return Err(Failure {
+            message: format!(
+                "error: {} is an update of a `{network}`, and makes one certain model with all its bits: quantise that model, and then use diff",
+                args.file
+            ),
+            code: 1,
+        });
+    }
     let model = tidied(model);
+    if args.data.is_some() {
+        // What holds no network can't be measured: found out before data are looked for.
+        Network::from_file(&model, &device("cpu")?).map_err(|e| Failure {
+            message: format!("error: {}: {e}", args.file),
+            code: 1,
+        })?;
+    }
     let yardstick = args
         .data
         .as_deref()

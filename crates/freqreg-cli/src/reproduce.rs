@@ -8,6 +8,7 @@ use freqreg_train::experiment::{Experiment, NumberKind, Preset, Share};
 use freqreg_train::index::{Outcome, Row};
 use freqreg_train::report::Report;
 use freqreg_train::reproduce::{Options, device, forget, load, reproduce};
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,7 +30,8 @@ pub(crate) struct Args {
     /// Epochs, of both networks
     #[arg(long, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     epochs: Option<usize>,
-    /// Numbers to keep: N in all, shared out in proportion, or LAYER=N for one layer; may be repeated
+    /// Numbers to keep: N in all, shared out in proportion, or LAYER=N for one layer; may be repeated. Where weights are pruned instead, N of
+    /// them are kept
     #[arg(long, value_name = "N|LAYER=N")]
     budget: Vec<String>,
     /// How the kept numbers are stored: float16, float32, or bits:N (2 to 16), about N bits each, coded. Training does not depend on it: with
@@ -69,6 +71,13 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     if args.list {
+        if args.json {
+            let list: Vec<Value> = Experiment::list()
+                .into_iter()
+                .map(|(name, title)| json!({"name": name, "title": title}))
+                .collect();
+            return print(&format!("{}\n", serde_json::to_string_pretty(&list)?));
+        }
         let list: String = Experiment::list()
             .iter()
             .map(|(name, title)| format!("{name:16} {title}\n"))
@@ -286,9 +295,10 @@ fn set_budget(experiment: &mut Experiment, text: &str) -> Result<(), Failure> {
         n.parse::<usize>()
             .map_err(|_| wrong(format!("`{n}` is no count; give a number of coefficients")))
     };
-    match text.split_once('=') {
-        None => scale_budgets(experiment, count(text)?)?,
-        Some((layer, n)) => {
+    match (text.split_once('='), &mut experiment.regularised.prune) {
+        (None, Some(prune)) => prune.keep = count(text)?,
+        (None, None) => scale_budgets(experiment, count(text)?)?,
+        (Some((layer, n)), _) => {
             let budgets = &mut experiment.regularised.budgets;
             let known: Vec<_> = budgets.keys().cloned().collect();
             let keep = budgets.get_mut(layer).ok_or_else(|| {

@@ -1,7 +1,7 @@
 //! `freqreg unpack`: a model file as ordinary weights.
 
 use crate::Failure;
-use crate::io::{Input, Output, Pipe, facts};
+use crate::io::{Input, Output, Pipe, another_file, facts};
 use clap::ValueHint;
 use freqreg_file::Model;
 
@@ -19,7 +19,17 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    another_file(&args.file, &args.output)?;
     let (model, read) = args.file.model()?;
+    if let Some(network) = model.update_of() {
+        return Err(Failure {
+            message: format!(
+                "error: {} is an update of a `{network}`, not a network: apply it to its network with freqreg patch first",
+                args.file
+            ),
+            code: 1,
+        });
+    }
     let bytes = write(&model, &args.output)?;
     let sentence = format!(
         "{}: {} tensors, {} weights from {} numbers, {bytes} bytes",

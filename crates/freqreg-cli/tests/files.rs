@@ -360,6 +360,8 @@ fn an_update_that_does_not_fit_is_refused() {
     let run = |arguments: &[&str]| freqreg(folder.path(), arguments);
     two_lenets(folder.path());
     good(&run(&["diff", "old.freq", "new.freq", "-o", "update.freq"]));
+    let said = refused(&run(&["quantize", "update.freq", "-o", "few.freq"]), 1);
+    assert!(said.contains("update of a `lenet5`"), "{said}");
 
     for (arguments, says) in [
         (["patch", "new.freq", "update.freq"], "checksum"),
@@ -524,12 +526,83 @@ fn what_cannot_be_packed_is_named() {
         (r#""a.weight" = { keep = 3, axes = [7] }"#, "[7]"),
         (r#""a.weight" = { keep = "200%" }"#, "200%"),
         (r#""a.weight" = { keeps = 3 }"#, "keeps"),
+        (r#""a.weight" = { keep = -3 }"#, "a share, as"),
+        (r#""a.weight" = "10%""#, "in braces"),
+        ("a.weight = { keep = 3 }", "in quotes"),
+        (
+            r#""a.weight" = { keep = 3, dense = true }"#,
+            "one of the two",
+        ),
     ] {
         std::fs::write(folder.path().join("layers.toml"), text).unwrap();
         let said = refused(&pack(&["--keep", "50%", "--per-layer", "layers.toml"]), 1);
         assert!(said.contains(part), "{said}");
     }
+    std::fs::write(folder.path().join("layers.toml"), [0xff, 0xfe]).unwrap();
+    let said = refused(&pack(&["--keep", "50%", "--per-layer", "layers.toml"]), 1);
+    assert!(said.contains("no text"), "{said}");
+    let said = refused(&pack(&["--keep", "50%", "--skip", "b*"]), 1);
+    assert!(said.contains("no tensor of such a name"), "{said}");
+    let said = refused(&pack(&["--keep", "-5"]), 2);
+    assert!(said.contains("neither a share"), "{said}");
+
+    let large = safetensors(&[
+        ("a.weight", &[2, 3], vec![1e30; 6]),
+        ("b", &[1], vec![1e30]),
+    ]);
+    std::fs::write(folder.path().join("in.safetensors"), large).unwrap();
+    let said = refused(&pack(&["--keep", "50%"]), 1);
+    assert!(said.contains("--number float32"), "{said}");
+    let said = refused(&pack(&["--keep", "50%", "--skip", "a*"]), 1);
+    assert!(said.contains("--number float32"), "{said}");
     assert!(!folder.path().join("out.freq").exists());
+    good(&pack(&["--keep", "50%", "--number", "float32"]));
+}
+
+#[test]
+fn a_form_of_numbers_is_obeyed_where_all_are_stored_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| freqreg(folder.path(), arguments);
+    let weights = smooth(16, 16);
+    let bias = weights[..64].to_vec();
+    let bytes = safetensors(&[("a.weight", &[16, 16], weights), ("a.bias", &[64], bias)]);
+    std::fs::write(folder.path().join("in.safetensors"), bytes).unwrap();
+    let layers = r#"
+"a.weight" = { dense = true, number = "bits:4" }
+"a.bias" = { number = "bits:6" }
+"#;
+    std::fs::write(folder.path().join("layers.toml"), layers).unwrap();
+    let pack = "pack in.safetensors -o out.freq --keep 10% --per-layer layers.toml";
+    good(&run(&pack.split(' ').collect::<Vec<_>>()));
+    let shown = inspected(folder.path(), "out.freq");
+    for tensor in shown["tensors"].as_array().unwrap() {
+        assert_eq!(tensor["number"], "quantised", "{tensor}");
+        assert_eq!(tensor["kept"], tensor["weights"]);
+    }
+}
+
+#[test]
+fn what_is_read_is_not_written_over_by_something_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |line: &str| freqreg(folder.path(), &line.split(' ').collect::<Vec<_>>());
+    two_lenets(folder.path());
+    let before = std::fs::read(folder.path().join("old.freq")).unwrap();
+    for line in [
+        "inspect old.freq --plot old.freq",
+        "qr old.freq -o ./old.freq",
+        "unpack old.freq -o old.freq",
+        "pack old.freq -o old.freq --keep 10%",
+        "import old.freq -o old.freq",
+    ] {
+        let said = refused(&run(line), 2);
+        assert!(said.contains("would be lost"), "{said}");
+    }
+    assert!(std::fs::read(folder.path().join("old.freq")).unwrap() == before);
+    // A model in place of itself is another matter.
+    good(&run("quantize old.freq -o old.freq --bits 8"));
+    good(&run("diff old.freq new.freq -o update.freq"));
+    let said = refused(&run("unpack update.freq -o weights.safetensors"), 1);
+    assert!(said.contains("patch"), "{said}");
 }
 
 #[test]
@@ -576,6 +649,17 @@ fn bits_go_to_the_tensors_that_need_them() {
     assert!(said.contains("100 bytes"), "{said}");
     let said = refuse(UNET, &["--data", "lenet5"], 1);
     assert!(said.contains("Segmentation"), "{said}");
+    // The same images, but larger than the network takes them.
+    let recipe = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../models/experiments/lenet5.toml"
+    );
+    let larger = std::fs::read_to_string(recipe)
+        .unwrap()
+        .replace("validation = 5000", "validation = 5000\npad = 32");
+    std::fs::write(folder.path().join("larger.toml"), larger).unwrap();
+    let said = refuse(lenet5, &["--data", "larger.toml"], 1);
+    assert!(said.contains("28, 28") && said.contains("32, 32"), "{said}");
     refuse(lenet5, &["--target-bytes", "700"], 2);
     refuse(lenet5, &["--test"], 2);
     refuse(

@@ -1,4 +1,4 @@
-//! The book's page on model files: what it shows of a terminal is what a terminal shows.
+//! The book's pages on model files: what they show of a terminal is what a terminal shows.
 
 use freqreg_file::Values;
 use freqreg_train::network::{codec, tidied};
@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 const PAGE: &str = include_str!("../../../docs/src/files.md");
+const ELSEWHERE: &str = include_str!("../../../docs/src/elsewhere.md");
 const SPECTRUM: &str = include_str!("../../../docs/src/img/spectrum.svg");
 
 /// The folder that the page speaks of: the released UNet, LeNet5, and LeNet5 with other numbers in its last layer.
@@ -44,6 +45,7 @@ fn shown(folder: &Path, command: &str) -> Vec<String> {
         .args(["-c", &format!("exec 2>&1; {command}")])
         .current_dir(folder)
         .env("PATH", std::env::join_paths(places).unwrap())
+        .env("PIP_DISABLE_PIP_VERSION_CHECK", "1")
         .output()
         .unwrap();
     let text = String::from_utf8(out.stdout).unwrap();
@@ -59,17 +61,16 @@ fn fits(expected: &[&str], lines: &[String]) -> bool {
     }
 }
 
-#[test]
-fn the_page_shows_what_a_terminal_shows() {
-    let desk = desk();
+/// Runs the commands of a page's blocks one after the other; how many they were, after all showed what the page says.
+fn replay(page: &str, folder: &Path) -> usize {
     let mut commands = 0;
     let mut wrong = String::new();
-    for block in PAGE.split("```console\n").skip(1) {
+    for block in page.split("```console\n").skip(1) {
         let block = block.split("```").next().unwrap();
         for part in format!("\n{block}").split("\n$ ").skip(1) {
             let (command, output) = part.split_once('\n').unwrap_or((part, ""));
             let expected: Vec<&str> = output.trim_end().lines().map(str::trim_end).collect();
-            let lines = shown(desk.path(), command);
+            let lines = shown(folder, command);
             if !fits(&expected, &lines) {
                 wrong += &format!(
                     "\n$ {command}\n{}\ninstead of\n{}\n",
@@ -81,6 +82,21 @@ fn the_page_shows_what_a_terminal_shows() {
         }
     }
     assert!(wrong.is_empty(), "a terminal shows{wrong}");
+    commands
+}
+
+#[test]
+#[ignore = "fetches weights from the Python registry"]
+fn the_walk_with_weights_from_elsewhere_goes_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let commands = replay(ELSEWHERE, folder.path());
+    assert!(commands >= 10, "{commands}");
+}
+
+#[test]
+fn the_page_shows_what_a_terminal_shows() {
+    let desk = desk();
+    let commands = replay(PAGE, desk.path());
     assert!(commands >= 10, "{commands}");
     // The picture on the page is the one that a command there draws.
     let svg = std::fs::read_to_string(desk.path().join("spectrum.svg")).unwrap();

@@ -87,6 +87,11 @@ impl Model {
         Ok(end.iter().rev().map(|b| format!("{b:02x}")).collect())
     }
 
+    /// The architecture that this is an update of; `None` for a network.
+    pub fn update_of(&self) -> Option<&str> {
+        self.architecture.strip_prefix(PREFIX)
+    }
+
     /// The update that makes this model into `new`: the tensors that changed or came anew, and nothing of the others.
     ///
     /// ```
@@ -164,7 +169,7 @@ impl Model {
     /// # Errors
     /// [`UpdateFault`] for an update of another model than this, for what is no update, and for one that does not give what it was made for.
     pub fn updated(&self, update: &Model) -> Result<Model, UpdateFault> {
-        let Some(architecture) = update.architecture.strip_prefix(PREFIX) else {
+        let Some(architecture) = update.update_of() else {
             return Err(UpdateFault::NotAnUpdate {
                 architecture: update.architecture.clone(),
             });
@@ -276,7 +281,7 @@ fn malformed(what: &str) -> UpdateFault {
 }
 
 fn refuse_update(model: &Model, which: &'static str) -> Result<(), UpdateFault> {
-    match model.architecture.strip_prefix(PREFIX) {
+    match model.update_of() {
         Some(architecture) => Err(UpdateFault::IsAnUpdate {
             which,
             architecture: architecture.into(),

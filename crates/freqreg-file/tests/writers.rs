@@ -181,3 +181,73 @@ fn there_is_no_room() {
     let left: Vec<_> = names(folder.path()).into_iter().collect();
     assert_eq!(left, ["model.freq"]);
 }
+
+#[test]
+fn a_file_keeps_its_permissions_and_a_link_its_target() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let mode = |name: &str| fs::metadata(path(name)).unwrap().permissions().mode() & 0o777;
+    model(1.0).write(path("private.freq")).unwrap();
+    fs::set_permissions(path("private.freq"), fs::Permissions::from_mode(0o600)).unwrap();
+    symlink("private.freq", path("link.freq")).unwrap();
+    model(2.0).write(path("link.freq")).unwrap();
+    assert!(path("link.freq").is_symlink());
+    assert_eq!(number(&path("private.freq")), 2.0);
+    assert_eq!(mode("private.freq"), 0o600);
+    // One that leads to nothing yet is where the file goes.
+    symlink("later.freq", path("ahead.freq")).unwrap();
+    model(3.0).write(path("ahead.freq")).unwrap();
+    assert!(path("ahead.freq").is_symlink());
+    assert_eq!(number(&path("later.freq")), 3.0);
+    symlink("round.freq", path("round.freq")).unwrap();
+    assert!(model(4.0).write(path("round.freq")).is_err());
+}
+
+#[test]
+fn what_is_no_file_is_written_into() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let reader = Ends(
+        Command::new("cat")
+            .arg(&pipe)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap(),
+    );
+    let small = Model {
+        tensors: Vec::new(),
+        ..model(0.0)
+    };
+    small.write(&pipe).unwrap();
+    let mut reader = reader;
+    let mut got = Vec::new();
+    std::io::Read::read_to_end(reader.0.stdout.as_mut().unwrap(), &mut got).unwrap();
+    assert_eq!(got, small.to_bytes().unwrap());
+    assert!(!fs::metadata(&pipe).unwrap().is_file());
+    // A device that is always full, where there is one.
+    let full = Path::new("/dev/full");
+    if full.exists() {
+        let link = folder.path().join("full");
+        std::os::unix::fs::symlink(full, &link).unwrap();
+        let error = model(1.0).write(&link).unwrap_err().to_string();
+        assert!(error.contains("No space"), "{error}");
+        assert!(!fs::metadata(full).unwrap().is_file());
+    }
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("nowhere/out.freq");
+    let error = model(1.0).write(&path).unwrap_err().to_string();
+    assert!(error.contains("there is no folder"), "{error}");
+    assert!(!error.contains(".part"), "{error}");
+}

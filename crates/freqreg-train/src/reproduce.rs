@@ -512,21 +512,28 @@ impl<'a> Run<'a> {
         observe: Observer<'_>,
     ) -> Result<Trained> {
         let e = self.experiment;
+        let json = |settings: serde_json::Result<String>| {
+            settings.map_err(|e| Error::Setting(e.to_string()))
+        };
+        let dense = json(serde_json::to_string(&e.dense))?;
         let (training, settings) = match ends {
-            None => (&e.dense.training, serde_json::to_string(&e.dense)),
-            Some(_) => (
-                &e.regularised.training,
+            None => (&e.dense.training, dense),
+            Some(_) => {
                 // How numbers are stored in the end does not change the training, unless it is told of it.
-                serde_json::to_string(&crate::experiment::Regularised {
+                let own = json(serde_json::to_string(&crate::experiment::Regularised {
                     number: match e.regularised.quantised_epochs {
                         0 => NumberKind::default(),
                         _ => e.regularised.number,
                     },
                     ..e.regularised.clone()
-                }),
-            ),
+                }))?;
+                let settings = match e.regularised.prune {
+                    Some(_) => format!("{own} from {dense}"),
+                    None => own,
+                };
+                (&e.regularised.training, settings)
+            }
         };
-        let settings = settings.map_err(|e| Error::Setting(e.to_string()))?;
         let identity = format!(
             "{phase} {settings} {:?} seed {} on {} of {} ({}), validated on {}, {:?}",
             self.preparation,
