@@ -55,7 +55,7 @@ impl Runs {
     /// The cells that all tables end with: validation, test by seed, mean.
     fn scores(&self) -> String {
         format!(
-            "{} | {} | **{} %**",
+            "{} | {} | **{}&nbsp;%**",
             percent(self.validation()),
             self.each(|r| percent(r.regularised.test)),
             percent(self.test()),

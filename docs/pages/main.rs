@@ -8,6 +8,7 @@
 
 mod bench;
 mod coded;
+mod experiments;
 mod figure;
 mod own;
 mod regions;
@@ -63,6 +64,11 @@ fn generate(docs: &Path) -> Result<Vec<(PathBuf, String)>, String> {
         ("results", results::table(&networks, &reports)),
     ];
     files.push(page(source.join("models.md"), &regions)?);
+    let regions = [
+        ("experiments", experiments::table(&networks, &reports)),
+        ("runs", experiments::runs(&reports)),
+    ];
+    files.push(page(source.join("results.md"), &regions)?);
     let times = |name: &str| docs.join("bench").join(name);
     let grown = |by, heading| own::growth(&times("growth.jsonl"), by, heading);
     let regions = [
@@ -125,7 +131,7 @@ mod tests {
             let committed = std::fs::read_to_string(&path).unwrap_or_default();
             assert!(
                 committed == text,
-                "{} is out of date: run `cargo xtask pages`",
+                "{} is out of date: run `cargo xtask results`",
                 path.display()
             );
         }

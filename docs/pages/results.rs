@@ -132,7 +132,7 @@ fn run(report: &Report) -> String {
 }
 
 /// Which data it saw.
-fn data(data: &DataReport) -> String {
+pub(crate) fn data(data: &DataReport) -> String {
     let mut text = match data.sample {
         true => format!("the sample of {} that comes along", data.name),
         false => data.name.clone(),
@@ -150,13 +150,17 @@ fn data(data: &DataReport) -> String {
 }
 
 fn duration(report: &Report) -> String {
-    let seconds = report.seconds.total.round() as usize;
-    let time = match seconds {
+    format!("{} on {}", time(report.seconds.total), report.device)
+}
+
+/// Seconds as `1 min 36 s`.
+pub(crate) fn time(seconds: f64) -> String {
+    let seconds = seconds.round() as usize;
+    match seconds {
         0..60 => format!("{seconds} s"),
         60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
         _ => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
-    };
-    format!("{time} on {}", report.device)
+    }
 }
 
 /// What the paper prints of an experiment's accuracy, and only where every run was on the same data and long enough to

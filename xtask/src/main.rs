@@ -11,8 +11,8 @@ mod docs;
 mod failure;
 mod figures;
 mod package;
-mod pages;
 mod reproduce;
+mod results;
 
 use failure::{Failure, Outcome};
 use std::ffi::OsString;
@@ -28,7 +28,7 @@ Usage: cargo xtask TASK [ARGUMENT...]
   ci [STAGE...]        the checks that every change must pass: test, fmt, clippy, bare, doc, package
   docs                 the API documentation and the book
   figures              draws the pictures of the book anew
-  pages                fills the tables and draws the pictures of the book's pages on the networks
+  results              fills the tables and draws the plots of the book from the committed reports
   package              checks that every crate can be published
 ";
 
@@ -38,7 +38,7 @@ const TASKS: [&str; 7] = [
     "ci",
     "docs",
     "figures",
-    "pages",
+    "results",
     "package",
 ];
 
@@ -61,7 +61,7 @@ fn run(task: &str, arguments: Vec<OsString>) -> Outcome {
         "ci" => ci::run(arguments),
         "docs" => docs::run(arguments),
         "figures" => figures::run(arguments),
-        "pages" => pages::run(arguments),
+        "results" => results::run(arguments),
         "package" => package::run(arguments),
         "help" | "--help" | "-h" => {
             print!("{HELP}");

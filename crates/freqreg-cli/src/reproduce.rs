@@ -3,6 +3,7 @@
 use crate::io::print;
 use crate::progress::Progress;
 use crate::{Failure, table};
+use freqreg_train::against;
 use freqreg_train::budget::scale_budgets;
 use freqreg_train::experiment::{Experiment, NumberKind, Preset, Share};
 use freqreg_train::index::{Outcome, Row};
@@ -67,6 +68,10 @@ pub(crate) struct Args {
     /// Print the report as JSON on standard output instead of the table
     #[arg(long)]
     json: bool,
+    /// Say whether the run agrees with the reports of the same experiment in this folder, of whatever seeds, as docs/results: an error where its scores
+    /// lie outside of what the spread of those leads to expect
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    against: Option<PathBuf>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
@@ -105,17 +110,67 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
                 .out
                 .clone()
                 .unwrap_or_else(|| PathBuf::from("target/reproduce").join(&experiment.name));
+            let others = others(args, &experiment)?;
             let report = one(args, &experiment, &out, &[], &stop)?;
             if args.json {
-                print(&format!("{}\n", serde_json::to_string_pretty(&report)?))
+                print(&format!("{}\n", serde_json::to_string_pretty(&report)?))?;
             } else {
                 print(&format!(
                     "{}\nEverything is in {}; open report.html there.\n",
                     table::render(&report),
                     out.display()
-                ))
+                ))?;
             }
+            agreement(args, &report, &others)
         }
+    }
+}
+
+/// The reports to compare with; found out before anything is trained that there are none.
+fn others(args: &Args, experiment: &Experiment) -> Result<Vec<Report>, Failure> {
+    let Some(folder) = &args.against else {
+        return Ok(Vec::new());
+    };
+    let (preset, changes) = (preset(args), changes(args));
+    let mut reports = against::read(folder)?;
+    reports
+        .retain(|r| r.experiment == experiment.name && r.preset == preset && r.changes == changes);
+    match reports.is_empty() {
+        false => Ok(reports),
+        true => Err(Failure {
+            message: format!(
+                "error: --against {}: there is no report of `{}` with these lengths and changes",
+                folder.display(),
+                experiment.name
+            ),
+            code: 1,
+        }),
+    }
+}
+
+/// Says whether the run agrees with others, if that was asked.
+fn agreement(args: &Args, report: &Report, others: &[Report]) -> Result<(), Failure> {
+    let Some(folder) = &args.against else {
+        return Ok(());
+    };
+    let found = against::compare(report, others).ok_or_else(|| Failure {
+        message: format!(
+            "error: the reports in {} are of other data than {}",
+            folder.display(),
+            report.data.name
+        ),
+        code: 1,
+    })?;
+    match args.json {
+        true => eprint!("{}", found.text),
+        false => print(&format!("\n{}", found.text))?,
+    }
+    match found.agrees {
+        true => Ok(()),
+        false => Err(Failure {
+            message: format!("error: the run does not agree with {}", folder.display()),
+            code: 1,
+        }),
     }
 }
 
@@ -124,6 +179,12 @@ fn all(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
     if !args.budget.is_empty() {
         return Err(Failure {
             message: "error: --budget belongs to one experiment, not to all".into(),
+            code: 2,
+        });
+    }
+    if args.against.is_some() {
+        return Err(Failure {
+            message: "error: --against belongs to one experiment, not to all".into(),
             code: 2,
         });
     }
@@ -192,6 +253,29 @@ fn all(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
     }
 }
 
+fn preset(args: &Args) -> Preset {
+    match (args.quick, args.full) {
+        (true, _) => Preset::Quick,
+        (_, true) => Preset::Full,
+        _ => Preset::Default,
+    }
+}
+
+/// What the command line changes in the experiment, as its report names it.
+fn changes(args: &Args) -> Vec<String> {
+    let mut changes: Vec<String> = args
+        .epochs
+        .iter()
+        .map(|n| format!("--epochs {n}"))
+        .collect();
+    changes.extend(args.budget.iter().map(|b| format!("--budget {b}")));
+    changes.extend(args.number.iter().map(|n| format!("--number {n}")));
+    let epochs = args.quantised_epochs.iter();
+    changes.extend(epochs.map(|n| format!("--quantised-epochs {n}")));
+    changes.extend(args.share_out.then(|| "--share-out".to_string()));
+    changes
+}
+
 /// The experiment as the command line wants it.
 fn prepared(args: &Args, name: &str) -> Result<Experiment, Failure> {
     let mut experiment = Experiment::find(name)?;
@@ -240,27 +324,13 @@ fn one(
             ..freqreg_data::Options::default()
         },
     )?;
-    let mut changes: Vec<String> = args
-        .epochs
-        .iter()
-        .map(|n| format!("--epochs {n}"))
-        .collect();
-    changes.extend(args.budget.iter().map(|b| format!("--budget {b}")));
-    changes.extend(args.number.iter().map(|n| format!("--number {n}")));
-    let epochs = args.quantised_epochs.iter();
-    changes.extend(epochs.map(|n| format!("--quantised-epochs {n}")));
-    changes.extend(args.share_out.then(|| "--share-out".to_string()));
     let options = Options {
-        changes,
+        changes: changes(args),
         seed: args.seed,
         device,
         out: out.into(),
         resume: args.resume,
-        preset: match (args.quick, args.full) {
-            (true, _) => Preset::Quick,
-            (_, true) => Preset::Full,
-            _ => Preset::Default,
-        },
+        preset: preset(args),
         others,
         stop,
     };

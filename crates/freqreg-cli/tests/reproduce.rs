@@ -324,6 +324,47 @@ fn a_budget_shared_out_adds_up_and_survives_a_kill() {
     assert_eq!(report["regularised"]["kept"], 50 + 150 + 120 + 80);
 }
 
+#[test]
+fn a_rerun_is_held_against_the_reports_of_earlier_ones() {
+    let desk = Desk::new();
+    fn run<'a>(more: &[&'a str]) -> Vec<&'a str> {
+        [&["tiny.toml", "--quick", "--out"], more].concat()
+    }
+    desk.good(&run(&["a"]));
+    fs::create_dir_all(desk.path("reports/inner")).unwrap();
+    let report = fs::read_to_string(desk.path("a/report.json")).unwrap();
+    fs::write(desk.path("reports/inner/tiny.json"), &report).unwrap();
+    let said = desk.good(&run(&["b", "--against", "reports"]));
+    assert!(
+        said.contains("against the report of seed 1") && !said.contains("DIFFERS"),
+        "{said}"
+    );
+
+    // As if it had been much better.
+    let mut other: serde_json::Value = serde_json::from_str(&report).unwrap();
+    other["regularised"]["test"] = 0.999.into();
+    fs::write(desk.path("reports/inner/tiny.json"), other.to_string()).unwrap();
+    let said = desk.bad(&run(&["b", "--resume", "--against", "reports"]), 1);
+    assert!(said.contains("does not agree"), "{said}");
+    let said = desk.bad(
+        &run(&[
+            "c",
+            "--seed",
+            "2",
+            "--budget",
+            "300",
+            "--against",
+            "reports",
+        ]),
+        1,
+    );
+    assert!(said.contains("no report of `tiny`"), "{said}");
+    assert!(!desk.path("c").exists());
+    desk.bad(&["all", "--against", "reports"], 2);
+    let said = desk.bad(&run(&["c", "--against", "nowhere"]), 1);
+    assert!(said.contains("nowhere"), "{said}");
+}
+
 #[cfg(unix)]
 #[test]
 fn ctrl_c_saves_and_says_how_to_go_on() {

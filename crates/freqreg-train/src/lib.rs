@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+pub mod against;
 pub mod budget;
 mod checkpoint;
 mod error;

@@ -35,6 +35,9 @@ pub struct Report {
     pub data: DataReport,
     /// `cpu` or `cuda:N`.
     pub device: String,
+    /// What kind of machine it was: cores, architecture, widest vectors; empty in reports from before this was written down.
+    #[serde(default)]
+    pub machine: String,
     /// The ordinary network.
     pub dense: NetworkReport,
     /// The regularised network, as read back from its file.
@@ -45,6 +48,42 @@ pub struct Report {
     pub cut_curve: Vec<CutPoint>,
     /// Wall-clock seconds.
     pub seconds: Seconds,
+}
+
+impl Report {
+    /// The command line that makes this run.
+    pub fn command(&self) -> String {
+        let mut command = format!("cargo xtask reproduce {}", self.experiment);
+        match self.preset {
+            Preset::Quick => command += " --quick",
+            Preset::Full => command += " --full",
+            Preset::Default => {}
+        }
+        for change in &self.changes {
+            command.push(' ');
+            command += change;
+        }
+        command + &format!(" --seed {}", self.seed)
+    }
+}
+
+/// The machine that this program runs on, as reports name it: `2 cores, x86_64 with AVX-512`.
+pub fn machine() -> String {
+    let cores = match std::thread::available_parallelism().map_or(1, usize::from) {
+        1 => "1 core".into(),
+        n => format!("{n} cores"),
+    };
+    #[cfg(target_arch = "x86_64")]
+    let vectors = if is_x86_feature_detected!("avx512f") {
+        " with AVX-512"
+    } else if is_x86_feature_detected!("avx2") {
+        " with AVX2"
+    } else {
+        ""
+    };
+    #[cfg(not(target_arch = "x86_64"))]
+    let vectors = "";
+    format!("{cores}, {}{vectors}", std::env::consts::ARCH)
 }
 
 /// What a run measures.

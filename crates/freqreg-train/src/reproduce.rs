@@ -9,7 +9,7 @@ pub use data::{Loaded, load};
 use crate::experiment::{Experiment, NumberKind, Preset};
 use crate::images::{Preparation, Scale};
 use crate::network::{Network, codec};
-use crate::report::{DataReport, Report, SCHEMA, Seconds};
+use crate::report::{DataReport, Report, SCHEMA, Seconds, machine};
 use crate::tasks::{self, Setting};
 use crate::train::{Event, Observer, Trained, Trainer};
 use crate::{Error, Result, checkpoint, page};
@@ -143,6 +143,7 @@ pub fn reproduce(loaded: &Loaded, options: &Options<'_>, observe: Observer<'_>) 
             candle_core::DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
             candle_core::DeviceLocation::Metal { gpu_id } => format!("metal:{gpu_id}"),
         },
+        machine: machine(),
         dense,
         regularised,
         paper: experiment.paper.clone(),

@@ -11,7 +11,7 @@ const HELP: &str = "\
 Usage: cargo xtask bench own [--repeat N]
 
 Runs `freqreg bench` for the forms of execution, for growth and for the choice between forms, and writes what it prints to
-docs/bench, where `cargo xtask pages` finds it. A few minutes; nothing else should be running.
+docs/bench, where `cargo xtask results` finds it. A few minutes; nothing else should be running.
 
   --repeat N      repeats of which the median is taken (5)
 ";

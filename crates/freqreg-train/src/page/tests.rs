@@ -150,6 +150,7 @@ fn report() -> Report {
             test: 10_000,
         },
         device: "cpu".into(),
+        machine: "2 cores, x86_64 with AVX2".into(),
         dense: network(429_168, 0.993_2, 10, vec![]),
         regularised: network(776, 0.982_7, 10, layers),
         paper: Some(PaperClaim {
@@ -346,6 +347,7 @@ fn no_text_becomes_markup() {
         &mut report.data.name,
         &mut report.data.source,
         &mut report.device,
+        &mut report.machine,
         &mut report.dense.number,
         &mut report.regularised.number,
         &mut report.regularised.layers[0].name,

@@ -1,0 +1,124 @@
+//! The experiments in earnest: what their reports say together, and how to make each again.
+
+use crate::zoo::Network;
+use crate::{results, thousands};
+use freqreg_train::experiment::Preset;
+use freqreg_train::report::{Metric, NetworkReport, Report};
+use std::fmt::Write;
+
+/// Whether a report is a result: of an experiment as it stands, in its own lengths or the paper's, on a whole set of data.
+fn counts(report: &&Report) -> bool {
+    report.preset != Preset::Quick && report.changes.is_empty() && !report.data.sample
+}
+
+/// Mean and, of several, standard deviation of a score over seeds.
+fn spread(metric: Metric, scores: &[f64]) -> String {
+    let n = scores.len() as f64;
+    let mean = scores.iter().sum::<f64>() / n;
+    let shown = metric.show(mean).replace(' ', "&nbsp;");
+    if scores.len() < 2 {
+        return shown;
+    }
+    let squares: f64 = scores.iter().map(|s| (s - mean).powi(2)).sum();
+    let deviation = (squares / (n - 1.0)).sqrt();
+    match metric.is_share() {
+        true => format!("{shown} ± {:.2}", 100.0 * deviation),
+        false => format!("{shown} ± {deviation:.4}"),
+    }
+}
+
+/// A row for each experiment and set of data, over all seeds; experiments without a result are named below.
+pub(crate) fn table(networks: &[Network], reports: &[Report]) -> String {
+    let mut text = String::from(
+        "| experiment | data | seeds | ordinary | regularised | lost | numbers | bytes | of the ordinary network's |\n\
+         | --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n",
+    );
+    let mut missing = Vec::new();
+    for network in networks {
+        for version in &network.versions {
+            let name = version.name();
+            let of = |r: &&Report| r.experiment == name && counts(r);
+            let mut left: Vec<&Report> = reports.iter().filter(of).collect();
+            if left.is_empty() {
+                missing.push(format!("`{name}`"));
+            }
+            while let Some(&first) = left.first() {
+                let key = |r: &&Report| (r.preset, r.data.name == first.data.name);
+                let (mut row, others): (Vec<&Report>, Vec<&Report>) = left
+                    .into_iter()
+                    .partition(|r| key(r) == (first.preset, true));
+                left = others;
+                row.sort_by_key(|r| r.seed);
+                text += &line(network, name, &row);
+            }
+        }
+    }
+    if !missing.is_empty() {
+        let _ = write!(text, "\nNo run in earnest yet: {}.\n", missing.join(", "));
+    }
+    text
+}
+
+fn line(network: &Network, name: &str, reports: &[&Report]) -> String {
+    let first = reports[0];
+    let metric = first.metric;
+    let scores = |of: fn(&Report) -> &NetworkReport| -> Vec<f64> {
+        reports.iter().map(|r| of(r).test).collect()
+    };
+    let mean = |scores: &[f64]| scores.iter().sum::<f64>() / scores.len() as f64;
+    let (dense, regularised) = (scores(|r| &r.dense), scores(|r| &r.regularised));
+    let seeds: Vec<String> = reports.iter().map(|r| r.seed.to_string()).collect();
+    let bytes = reports
+        .iter()
+        .map(|r| r.regularised.file_bytes)
+        .sum::<usize>()
+        / reports.len();
+    let smaller = first.dense.file_bytes as f64 / bytes as f64;
+    let times = match smaller {
+        x if x < 10.0 => format!("1/{x:.1}"),
+        x => format!("1/{}", thousands(x.round() as usize)),
+    };
+    format!(
+        "| [`{name}`](models/{}.md){} | {} | {} | {} | {} | {} | {} {} | {} | {times} |\n",
+        network.name,
+        if first.preset == Preset::Full {
+            ", `--full`"
+        } else {
+            ""
+        },
+        results::data(&first.data),
+        seeds.join(", "),
+        spread(metric, &dense),
+        spread(metric, &regularised),
+        metric.show_loss(mean(&dense), mean(&regularised)),
+        thousands(first.regularised.kept),
+        first.regularised.number,
+        thousands(bytes),
+    )
+}
+
+/// A row for each report of an experiment in earnest: how to make it again, what made it, and how long it took.
+pub(crate) fn runs(reports: &[Report]) -> String {
+    let mut rows: Vec<&Report> = reports.iter().filter(counts).collect();
+    rows.sort_by_key(|r| (r.experiment.clone(), r.seed));
+    let mut text = String::from(
+        "| command | ordinary | regularised | version | machine | trained in |\n\
+         | --- | ---: | ---: | --- | --- | ---: |\n",
+    );
+    for report in rows {
+        let machine = match report.machine.as_str() {
+            "" => report.device.clone(),
+            machine => format!("{}, {machine}", report.device),
+        };
+        let _ = writeln!(
+            text,
+            "| `{}` | {} | {} | {} | {machine} | {} |",
+            report.command(),
+            report.metric.show(report.dense.test),
+            report.metric.show(report.regularised.test),
+            report.version,
+            results::time(report.seconds.dense + report.seconds.regularised),
+        );
+    }
+    text
+}
