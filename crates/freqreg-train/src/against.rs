@@ -91,7 +91,8 @@ pub fn compare(report: &Report, others: &[Report]) -> Option<Agreement> {
         let _ = writeln!(text, "  {what:24} {found:>12}   {expected:24} {verdict}");
         agrees &= same;
     };
-    let networks: [(&str, fn(&Report) -> &NetworkReport); 2] =
+    type Network = fn(&Report) -> &NetworkReport;
+    let networks: [(&str, Network); 2] =
         [("dense", |r| &r.dense), ("regularised", |r| &r.regularised)];
     for (name, of) in networks {
         let kept = of(report).kept;
