@@ -31,6 +31,9 @@ pub(crate) struct Args {
     /// Epochs, of both networks
     #[arg(long, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     epochs: Option<usize>,
+    /// Change a setting of the experiment, as its file has it: regularised.training.rate.peak=0.02; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
     /// Numbers to keep: N in all, shared out in proportion, or LAYER=N for one layer; may be repeated. Where weights are pruned instead, N of
     /// them are kept
     #[arg(long, value_name = "N|LAYER=N")]
@@ -176,15 +179,14 @@ fn agreement(args: &Args, report: &Report, others: &[Report]) -> Result<(), Fail
 
 /// Every experiment that comes along, one after the other; a failure is a row of the table.
 fn all(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
-    if !args.budget.is_empty() {
+    let single = [
+        ("--set", !args.set.is_empty()),
+        ("--budget", !args.budget.is_empty()),
+        ("--against", args.against.is_some()),
+    ];
+    if let Some((option, _)) = single.iter().find(|(_, given)| *given) {
         return Err(Failure {
-            message: "error: --budget belongs to one experiment, not to all".into(),
-            code: 2,
-        });
-    }
-    if args.against.is_some() {
-        return Err(Failure {
-            message: "error: --against belongs to one experiment, not to all".into(),
+            message: format!("error: {option} belongs to one experiment, not to all"),
             code: 2,
         });
     }
@@ -263,11 +265,8 @@ fn preset(args: &Args) -> Preset {
 
 /// What the command line changes in the experiment, as its report names it.
 fn changes(args: &Args) -> Vec<String> {
-    let mut changes: Vec<String> = args
-        .epochs
-        .iter()
-        .map(|n| format!("--epochs {n}"))
-        .collect();
+    let mut changes: Vec<String> = args.set.iter().map(|s| format!("--set {s}")).collect();
+    changes.extend(args.epochs.iter().map(|n| format!("--epochs {n}")));
     changes.extend(args.budget.iter().map(|b| format!("--budget {b}")));
     changes.extend(args.number.iter().map(|n| format!("--number {n}")));
     let epochs = args.quantised_epochs.iter();
@@ -278,7 +277,7 @@ fn changes(args: &Args) -> Vec<String> {
 
 /// The experiment as the command line wants it.
 fn prepared(args: &Args, name: &str) -> Result<Experiment, Failure> {
-    let mut experiment = Experiment::find(name)?;
+    let mut experiment = Experiment::find_with(name, &args.set)?;
     if let Some(epochs) = args.epochs {
         experiment.dense.training.epochs = epochs;
         experiment.regularised.training.epochs = epochs;

@@ -427,6 +427,42 @@ fn what_is_wrong_in_an_experiment_is_named() {
 }
 
 #[test]
+fn settings_are_changed_and_the_report_says_so() {
+    let desk = Desk::new();
+    let set = |change| ["tiny.toml", "--out", "r", "--quick", "--set", change];
+    desk.good(&set(
+        "regularised.budgets.conv1={ keep = 7, order = \"inverse-sqrt\" }",
+    ));
+    let report = desk.report("r");
+    assert_eq!(
+        report["changes"][0],
+        "--set regularised.budgets.conv1={ keep = 7, order = \"inverse-sqrt\" }"
+    );
+    let layer = &report["regularised"]["layers"][0];
+    assert_eq!(
+        (&layer["name"], &layer["kept"]),
+        (&"conv1.weight".into(), &7.into())
+    );
+    // What is no TOML is a string.
+    desk.good(&set("regularised.model.norm=sample"));
+    assert_eq!(desk.report("r")["regularised"]["model"]["norm"], "sample");
+    for (change, said) in [
+        ("regularised.model.norm", "KEY=VALUE"),
+        ("a b=3", "no key"),
+        ("=3", "no key"),
+        ("title.x=3", "no table"),
+        ("regularised.training.epoch=3", "unknown field `epoch`"),
+        ("regularised.training.epochs=many", "invalid type"),
+        ("regularised.training.epochs=0", "epochs"),
+    ] {
+        let e = desk.bad(&set(change), 1);
+        assert!(e.contains(said) && e.contains("tiny"), "{change}: {e}");
+    }
+    let e = desk.bad(&["all", "--set", "data.validation=3"], 2);
+    assert!(e.contains("--set"), "{e}");
+}
+
+#[test]
 fn budgets_that_do_not_fit_are_refused_before_anything_is_written() {
     let desk = Desk::new();
     let e = desk.bad(&["tiny.toml", "--out", "r", "--budget", "conv1=101"], 1);

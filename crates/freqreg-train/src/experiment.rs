@@ -413,9 +413,18 @@ impl Experiment {
     /// # Errors
     /// A name that is unknown (with the nearest), a file that can't be read, and whatever is wrong in it.
     pub fn find(name: &str) -> Result<Self> {
+        Self::find_with(name, &[])
+    }
+
+    /// As [`Experiment::find`], with some of its settings changed, each as in `regularised.training.rate.peak=0.02`: what stands there is replaced
+    /// by the value, which is TOML, or else a string.
+    ///
+    /// # Errors
+    /// As [`Experiment::find`]; a change that is no key and value, or names what an experiment doesn't have.
+    pub fn find_with(name: &str, changes: &[String]) -> Result<Self> {
         let known = freqreg_models::EXPERIMENTS;
         if let Some((_, text)) = known.iter().find(|(n, _)| *n == name) {
-            return Self::parse(name, text);
+            return Self::changed(name, text, changes);
         }
         let path = Path::new(name);
         if path.extension().is_some_and(|e| e == "toml") {
@@ -425,7 +434,7 @@ impl Experiment {
                 cause,
             })?;
             let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-            return Self::parse(&stem, &text);
+            return Self::changed(&stem, &text, changes);
         }
         let likeness = |n: &str| strsim::jaro_winkler(n, name);
         let nearest = known
@@ -449,6 +458,33 @@ impl Experiment {
             reason,
         };
         let mut this: Experiment = toml::from_str(text).map_err(|e| refuse(e.to_string()))?;
+        this.name = name.into();
+        this.validate()?;
+        Ok(this)
+    }
+
+    /// Reads an experiment from its text, with changes.
+    fn changed(name: &str, text: &str, changes: &[String]) -> Result<Self> {
+        // What is wrong in the text alone is said with its line.
+        let plain = Self::parse(name, text);
+        if changes.is_empty() {
+            return plain;
+        }
+        let refuse = |reason: String| Error::Experiment {
+            name: name.into(),
+            reason,
+        };
+        let mut table: toml::Table = match plain {
+            Ok(_) => toml::from_str(text).map_err(|e| refuse(e.to_string()))?,
+            Err(e) => return Err(e),
+        };
+        for change in changes {
+            set(&mut table, change).map_err(|e| refuse(format!("--set {change}: {e}")))?;
+        }
+        let all = changes.join(", ");
+        let mut this: Experiment = table
+            .try_into()
+            .map_err(|e: toml::de::Error| refuse(format!("with {all}: {}", e.message())))?;
         this.name = name.into();
         this.validate()?;
         Ok(this)
@@ -667,4 +703,38 @@ impl Experiment {
             _ => Ok(()),
         }
     }
+}
+
+/// Puts a value into a table as `key=value` says; the key is one of TOML, dotted and quoted as there.
+fn set(table: &mut toml::Table, change: &str) -> std::result::Result<(), String> {
+    let (key, value) = change
+        .split_once('=')
+        .ok_or("a change is KEY=VALUE, as regularised.training.rate.peak=0.02")?;
+    // Both are read by what reads TOML, so that quotes and dots mean here what they mean there.
+    let mut keys: toml::Table =
+        toml::from_str(&format!("{key} = 0")).map_err(|_| format!("`{key}` is no key"))?;
+    let mut path = Vec::new();
+    while let Some((key, below)) = keys.into_iter().next() {
+        path.push(key);
+        keys = match below {
+            toml::Value::Table(below) => below,
+            _ => toml::Table::new(),
+        };
+    }
+    let value = match toml::from_str::<toml::Table>(&format!("value = {value}")) {
+        Ok(read) => read["value"].clone(),
+        Err(_) => toml::Value::String(value.trim().into()),
+    };
+    let last = path.pop().ok_or_else(|| format!("`{key}` is no key"))?;
+    let mut at = table;
+    for key in path {
+        let below = at
+            .entry(key.clone())
+            .or_insert_with(|| toml::Table::new().into());
+        at = below
+            .as_table_mut()
+            .ok_or_else(|| format!("`{key}` is no table"))?;
+    }
+    at.insert(last, value);
+    Ok(())
 }

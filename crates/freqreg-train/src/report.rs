@@ -61,9 +61,20 @@ impl Report {
         }
         for change in &self.changes {
             command.push(' ');
-            command += change;
+            command += &quoted(change);
         }
         command + &format!(" --seed {}", self.seed)
+    }
+}
+
+/// A change as a shell takes it: its value in quotes where it has what a shell would read.
+fn quoted(change: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=.,:/".contains(c);
+    match change.split_once(' ') {
+        Some((option, value)) if !value.chars().all(plain) => {
+            format!("{option} '{}'", value.replace('\'', r"'\''"))
+        }
+        _ => change.into(),
     }
 }
 
