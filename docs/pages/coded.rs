@@ -22,7 +22,7 @@ pub(crate) struct Runs {
 }
 
 /// What a file takes; of a pruned network, what is not zero and where it stands.
-fn bytes(report: &Report) -> usize {
+pub(crate) fn bytes(report: &Report) -> usize {
     let network = &report.regularised;
     network
         .pruned
@@ -71,7 +71,7 @@ fn percent(share: f64) -> String {
 ///
 /// # Errors
 /// A file that can't be read, or is no report of this schema.
-fn read(folder: &Path) -> Result<Vec<Report>, String> {
+pub(crate) fn read(folder: &Path) -> Result<Vec<Report>, String> {
     let mut reports = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(|e| said(folder, e))? {
         let path = entry.map_err(|e| said(folder, e))?.path();

@@ -7,14 +7,18 @@ use freqreg_train::report::{Metric, NetworkReport, Report};
 use std::fmt::Write;
 
 /// Whether a report is a result: of an experiment as it stands, in its own lengths or the paper's, on a whole set of data.
-fn counts(report: &&Report) -> bool {
+pub(crate) fn counts(report: &&Report) -> bool {
     report.preset != Preset::Quick && report.changes.is_empty() && !report.data.sample
 }
 
+pub(crate) fn mean(scores: &[f64]) -> f64 {
+    scores.iter().sum::<f64>() / scores.len().max(1) as f64
+}
+
 /// Mean and, of several, standard deviation of a score over seeds.
-fn spread(metric: Metric, scores: &[f64]) -> String {
+pub(crate) fn spread(metric: Metric, scores: &[f64]) -> String {
     let n = scores.len() as f64;
-    let mean = scores.iter().sum::<f64>() / n;
+    let mean = mean(scores);
     let shown = metric.show(mean).replace(' ', "&nbsp;");
     if scores.len() < 2 {
         return shown;
@@ -65,7 +69,6 @@ fn line(network: &Network, name: &str, reports: &[&Report]) -> String {
     let scores = |of: fn(&Report) -> &NetworkReport| -> Vec<f64> {
         reports.iter().map(|r| of(r).test).collect()
     };
-    let mean = |scores: &[f64]| scores.iter().sum::<f64>() / scores.len() as f64;
     let (dense, regularised) = (scores(|r| &r.dense), scores(|r| &r.regularised));
     let seeds: Vec<String> = reports.iter().map(|r| r.seed.to_string()).collect();
     let bytes = reports

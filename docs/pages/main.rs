@@ -8,14 +8,17 @@
 
 mod bench;
 mod coded;
+mod curves;
 mod experiments;
 mod figure;
 mod own;
 mod regions;
 mod results;
+mod study;
 mod tables;
 mod zoo;
 
+use freqreg_train::report::Report;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -64,11 +67,29 @@ fn generate(docs: &Path) -> Result<Vec<(PathBuf, String)>, String> {
         ("results", results::table(&networks, &reports)),
     ];
     files.push(page(source.join("models.md"), &regions)?);
+    let studies = |folder: &str| coded::read(&docs.join("results").join(folder));
+    let bytes = docs.join("results/bytes");
+    let lenet5 = |r: &&Report| r.experiment == "lenet5" && experiments::counts(r);
+    let lenet5: Vec<Report> = reports.iter().filter(lenet5).cloned().collect();
+    let with = |others: Vec<Report>| study::group(lenet5.iter().cloned().chain(others));
+    let mut baselines = studies("baselines")?;
+    let pruned = |r: &Report| r.experiment == "lenet5-pruned" && r.changes == ["--budget 776"];
+    baselines.extend(studies("bytes")?.into_iter().filter(pruned));
+    let mut method = studies("method")?;
+    let shares = studies("shares")?.into_iter();
+    method.extend(shares.filter(|r| r.regularised.kept == 776));
+    let paper = |r: &&Report| r.experiment == "lenet5-paper" && experiments::counts(r);
+    method.extend(reports.iter().filter(paper).cloned());
     let regions = [
         ("experiments", experiments::table(&networks, &reports)),
         ("runs", experiments::runs(&reports)),
+        ("baselines", study::table(with(baselines))),
+        ("method", study::table(with(method))),
     ];
     files.push(page(source.join("results.md"), &regions)?);
+    let panels = panels(&reports, studies("curves")?, coded::read(&bytes)?);
+    let picture = source.join("img/curves.svg");
+    files.push((picture, curves::draw(&panels).text()));
     let times = |name: &str| docs.join("bench").join(name);
     let grown = |by, heading| own::growth(&times("growth.jsonl"), by, heading);
     let regions = [
@@ -81,7 +102,6 @@ fn generate(docs: &Path) -> Result<Vec<(PathBuf, String)>, String> {
         ("choice", own::layers(&times("layers.jsonl"))?),
     ];
     files.push(page(source.join("performance.md"), &regions)?);
-    let bytes = docs.join("results/bytes");
     let runs = coded::runs(&bytes, &reports)?;
     files.push((source.join("img/bytes.svg"), coded::draw(&runs).text()));
     let regions = [
@@ -94,6 +114,36 @@ fn generate(docs: &Path) -> Result<Vec<(PathBuf, String)>, String> {
     ];
     files.push(page(source.join("files.md"), &regions)?);
     Ok(files)
+}
+
+/// What is drawn of accuracy against numbers kept: LeNet5 in float16, and every version and budget of the two larger networks.
+fn panels(reports: &[Report], curves: Vec<Report>, bytes: Vec<Report>) -> Vec<curves::Panel> {
+    let whole = reports.iter().filter(experiments::counts).cloned();
+    let all: Vec<Report> = whole.chain(curves).chain(bytes).collect();
+    let named = [
+        ("lenet5", "LeNet5"),
+        ("resnet18", "ResNet18"),
+        ("vgg16", "VGG16"),
+    ];
+    let panel = |(name, title): (&str, &str)| {
+        let of = |r: &&Report| {
+            let version = r.experiment.strip_prefix(name);
+            let budget = r
+                .changes
+                .iter()
+                .all(|c| c.starts_with("--budget ") && !c.contains('='));
+            version.is_some_and(|v| v.is_empty() || v.starts_with("-v"))
+                && budget
+                && r.regularised.pruned.is_none()
+        };
+        let runs: Vec<Report> = all.iter().filter(of).cloned().collect();
+        let data = runs.first().map(|r| r.data.name.clone())?;
+        Some(curves::Panel {
+            title: format!("{title} on {data}"),
+            studies: study::group(runs),
+        })
+    };
+    named.into_iter().filter_map(panel).collect()
 }
 
 /// The page at `path` with its regions filled.
