@@ -1,14 +1,14 @@
-//! The fast N-D transform of whole tensors: rustdct along long axes, one matrix for short ones.
+//! The fast N-D transform of whole tensors: rustdct along long axes, one matrix for short ones; for all of them without the feature `fft`.
 
 use std::fmt;
 use std::sync::Arc;
 
 use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 use rayon::slice::ParallelSliceMut;
-use rustdct::TransformType2And3;
 
 use freqreg_kernels::{Batched, Stack};
 
+use crate::fast::Fast;
 use crate::fold::{FOLD, groups, kronecker};
 use crate::pool::Pool;
 use crate::shape::{check_length, elements};
@@ -58,12 +58,15 @@ struct Pass<T: Real> {
 enum Kernel<T: Real> {
     /// Row-major, `[length, length]`; its rows are basis functions.
     Matrix(Arc<[T]>),
-    Fast(Arc<dyn TransformType2And3<T>>),
+    Fast(Arc<dyn Fast<T>>),
 }
 
+/// Which way.
 #[derive(Clone, Copy)]
-pub(crate) enum Direction {
+pub enum Direction {
+    /// From values to coefficients.
     Forward,
+    /// Back.
     Inverse,
 }
 
@@ -217,9 +220,9 @@ impl<T: Real> Pass<T> {
                 let work = |scratch: &mut Vec<T>, (chunk, rows): (usize, &mut [T])| {
                     gather(from, rest, chunk * columns, length, rows);
                     rows.chunks_exact_mut(length)
-                        .for_each(|row| transform(&**plan, direction, row, scratch));
+                        .for_each(|row| plan.run(direction, row, scratch));
                 };
-                let scratch = || vec![T::ZERO; plan.get_scratch_len()];
+                let scratch = || vec![T::ZERO; plan.scratch_len()];
                 if to.len() < SERIAL {
                     let mut scratch = scratch();
                     to.chunks_mut(columns * length)
@@ -246,32 +249,6 @@ fn gather<T: Real>(from: &[T], rest: usize, first: usize, length: usize, rows: &
                 .iter()
                 .enumerate()
                 .for_each(|(r, &value)| rows[r * length + j] = value);
-        }
-    }
-}
-
-/// The orthonormal transform of one row: rustdct's, which is not normalised and halves the first
-/// coefficient on the way back, with its factors.
-fn transform<T: Real>(
-    plan: &dyn TransformType2And3<T>,
-    direction: Direction,
-    row: &mut [T],
-    scratch: &mut [T],
-) {
-    let n = row.len() as f64;
-    let (first, others) = (T::of((1.0 / n).sqrt()), T::of((2.0 / n).sqrt()));
-    let scale = |row: &mut [T], first: T| {
-        row[0] *= first;
-        row[1..].iter_mut().for_each(|value| *value *= others);
-    };
-    match direction {
-        Direction::Forward => {
-            plan.process_dct2_with_scratch(row, scratch);
-            scale(row, first);
-        }
-        Direction::Inverse => {
-            scale(row, first + first);
-            plan.process_dct3_with_scratch(row, scratch);
         }
     }
 }

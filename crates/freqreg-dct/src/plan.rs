@@ -324,7 +324,9 @@ impl<T: Real> Shared<T> {
 
 fn cheaper(prefix: &Prefix) -> Result<Way, Error> {
     let by_box = cost::box_way(prefix.shape(), prefix.bounds())?;
-    Ok(if by_box <= cost::fft_way(prefix.shape())? {
+    // Without fast transforms the other way is one by matrices, and larger ones.
+    let only = !cfg!(feature = "fft");
+    Ok(if only || by_box <= cost::fft_way(prefix.shape())? {
         Way::Box
     } else {
         Way::Fft

@@ -11,14 +11,12 @@ impl Real for f64 {}
 pub(crate) mod sealed {
     use std::fmt::{Debug, Display};
     use std::ops::{Add, Mul};
-    use std::sync::Arc;
 
-    use rustdct::{DctPlanner, TransformType2And3};
+    use crate::fast::{Transforms, transforms};
 
     /// What the inside of the crate needs of a number.
     pub trait Sealed:
-        rustdct::DctNum
-        + freqreg_kernels::Real
+        freqreg_kernels::Real
         + Copy
         + Default
         + Debug
@@ -39,7 +37,7 @@ pub(crate) mod sealed {
         fn of(value: f64) -> Self;
         /// Fast transforms of these lengths. It stands here, without a type parameter, so that the many butterflies behind
         /// it are compiled once, in this crate, and not by every crate that makes a plan.
-        fn fast_transforms(lengths: &[usize]) -> Vec<Arc<dyn TransformType2And3<Self>>>;
+        fn fast_transforms(lengths: &[usize]) -> Transforms<Self>;
     }
 
     macro_rules! sealed {
@@ -50,9 +48,8 @@ pub(crate) mod sealed {
                 fn of(value: f64) -> Self {
                     value as $t
                 }
-                fn fast_transforms(lengths: &[usize]) -> Vec<Arc<dyn TransformType2And3<Self>>> {
-                    let mut planner = DctPlanner::new();
-                    lengths.iter().map(|&n| planner.plan_dct2(n)).collect()
+                fn fast_transforms(lengths: &[usize]) -> Transforms<Self> {
+                    transforms(lengths, Self::of)
                 }
             }
         };

@@ -34,6 +34,7 @@ fn by_hand() {
     assert!(largest_difference(&back, &[8.0, -2.0]) < 1e-14);
 }
 
+#[cfg(feature = "fft")]
 #[test]
 fn large_tensors_by_either_way() {
     // Large enough for many tiles, several tasks and every kind of step.

@@ -73,7 +73,9 @@ pub fn compare(report: &Report, others: &[Report]) -> Option<Agreement> {
     if others.is_empty() {
         return None;
     }
-    let seeds: Vec<String> = others.iter().map(|r| r.seed.to_string()).collect();
+    let mut seeds: Vec<u64> = others.iter().map(|r| r.seed).collect();
+    seeds.sort_unstable();
+    let seeds: Vec<String> = seeds.iter().map(u64::to_string).collect();
     let mut text = format!(
         "{} with seed {}, against {} of seed {}:\n",
         report.experiment,
