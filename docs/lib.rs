@@ -14,6 +14,10 @@ mod readme {}
 mod method {}
 
 #[cfg(doctest)]
+#[doc = include_str!("src/crates.md")]
+mod crates {}
+
+#[cfg(doctest)]
 #[doc = include_str!("src/performance.md")]
 mod performance {}
 

@@ -3,20 +3,21 @@
 #![forbid(unsafe_code)]
 
 mod basis;
+mod filters;
 mod order;
 mod rebuilt;
 
-use freqreg_dct::Error;
 use freqreg_docs::svg::Svg;
 use std::path::Path;
 use std::process::ExitCode;
 
-type Draw = fn() -> Result<Svg, Error>;
+type Draw = fn() -> Result<Svg, String>;
 
-const PICTURES: [(&str, Draw); 3] = [
-    ("basis.svg", basis::draw),
-    ("order.svg", order::draw),
-    ("rebuilt.svg", rebuilt::draw),
+const PICTURES: [(&str, Draw); 4] = [
+    ("basis.svg", || basis::draw().map_err(|e| e.to_string())),
+    ("order.svg", || order::draw().map_err(|e| e.to_string())),
+    ("rebuilt.svg", || rebuilt::draw().map_err(|e| e.to_string())),
+    ("filters.svg", || filters::draw().map_err(|e| e.to_string())),
 ];
 
 fn main() -> ExitCode {
@@ -26,9 +27,8 @@ fn main() -> ExitCode {
     };
     for (name, draw) in PICTURES {
         let path = Path::new(&folder).join(name);
-        let written = draw()
-            .map_err(|e| e.to_string())
-            .and_then(|svg| std::fs::write(&path, svg.text()).map_err(|e| e.to_string()));
+        let written =
+            draw().and_then(|svg| std::fs::write(&path, svg.text()).map_err(|e| e.to_string()));
         if let Err(error) = written {
             eprintln!("error: {}: {error}", path.display());
             return ExitCode::FAILURE;

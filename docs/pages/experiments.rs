@@ -63,6 +63,34 @@ pub(crate) fn table(networks: &[Network], reports: &[Report]) -> String {
     text
 }
 
+/// The same in few columns, for who has not heard of any of it; nothing is said of what has no result.
+pub(crate) fn front(networks: &[Network], reports: &[Report]) -> String {
+    let mut text = String::from(
+        "| `cargo xtask reproduce` | weights | numbers | bytes of the file | ordinary | with these numbers |\n\
+         | --- | ---: | ---: | ---: | ---: | ---: |\n",
+    );
+    let versions = networks.iter().flat_map(|n| &n.versions);
+    for name in versions.map(|v| v.name()) {
+        let of = |r: &&Report| r.experiment == name && r.preset == Preset::Default && counts(r);
+        let row: Vec<&Report> = reports.iter().filter(of).collect();
+        let Some(first) = row.first() else { continue };
+        let of =
+            |score: fn(&Report) -> f64| mean(&row.iter().map(|r| score(r)).collect::<Vec<_>>());
+        let bytes = of(|r| r.regularised.file_bytes as f64);
+        let _ = writeln!(
+            text,
+            "| `{name}`, {} | {} | {} | {} | {} | {} |",
+            first.data.name,
+            thousands(first.regularised.weights),
+            thousands(first.regularised.kept),
+            thousands(bytes.round() as usize),
+            first.metric.show(of(|r| r.dense.test)),
+            first.metric.show(of(|r| r.regularised.test)),
+        );
+    }
+    text
+}
+
 fn line(network: &Network, name: &str, reports: &[&Report]) -> String {
     let first = reports[0];
     let metric = first.metric;

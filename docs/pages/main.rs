@@ -67,6 +67,8 @@ fn generate(docs: &Path) -> Result<Vec<(PathBuf, String)>, String> {
         ("results", results::table(&networks, &reports)),
     ];
     files.push(page(source.join("models.md"), &regions)?);
+    let regions = [("front", experiments::front(&networks, &reports))];
+    files.push(page(source.join("index.md"), &regions)?);
     let studies = |folder: &str| coded::read(&docs.join("results").join(folder));
     let bytes = docs.join("results/bytes");
     let lenet5 = |r: &&Report| r.experiment == "lenet5" && experiments::counts(r);

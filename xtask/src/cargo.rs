@@ -28,6 +28,24 @@ pub(crate) fn root() -> PathBuf {
     own.parent().map(PathBuf::from).unwrap_or(own)
 }
 
+/// The folder of what is built.
+///
+/// Cargo itself is asked: it may come from the environment or from a configuration file.
+pub(crate) fn target() -> Outcome<PathBuf> {
+    let metadata = read(&mut cargo([
+        "metadata",
+        "--no-deps",
+        "--format-version",
+        "1",
+    ]))?;
+    let metadata: Value = serde_json::from_str(&metadata)
+        .map_err(|e| Failure::Failed(format!("what cargo says of the workspace: {e}")))?;
+    match metadata["target_directory"].as_str() {
+        Some(folder) => Ok(folder.into()),
+        None => Err(Failure::Failed("cargo names no target folder".into())),
+    }
+}
+
 /// Runs a program to its end; it writes where this one writes.
 pub(crate) fn run(command: &mut Command) -> Outcome {
     let status = command.status().map_err(|e| not_started(command, &e))?;

@@ -15,9 +15,9 @@ mod error;
 #[cfg(feature = "std")]
 mod expansion;
 #[cfg(feature = "std")]
-mod fast;
-#[cfg(feature = "std")]
 mod factors;
+#[cfg(feature = "std")]
+mod fast;
 #[cfg(feature = "std")]
 mod fold;
 mod levels;

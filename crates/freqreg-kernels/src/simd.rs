@@ -42,7 +42,7 @@ pub(crate) const fn lanes<T: Lanes, S: Simd>() -> usize {
 }
 
 macro_rules! lanes {
-    ($t:ty, $vector:ident, $splat:ident, $add:ident, $mul:ident, $mul_add:ident) => {
+    ($t:ty, $vector:ident, $splat:ident, $add:ident, $mul_add:ident) => {
         impl Lanes for $t {
             type Vector<S: Simd> = S::$vector;
             #[inline(always)]
@@ -55,15 +55,11 @@ macro_rules! lanes {
             }
             #[inline(always)]
             fn fused<S: Simd>(simd: S, a: S::$vector, b: S::$vector, c: S::$vector) -> S::$vector {
-                // Without vector registers a fused operation would be a call of a slow function.
-                if S::IS_SCALAR {
-                    simd.$add(simd.$mul(a, b), c)
-                } else {
-                    simd.$mul_add(a, b, c)
-                }
+                simd.$mul_add(a, b, c)
             }
         }
     };
 }
-lanes!(f32, f32s, splat_f32s, add_f32s, mul_f32s, mul_add_f32s);
-lanes!(f64, f64s, splat_f64s, add_f64s, mul_f64s, mul_add_f64s);
+// Those with one rounding everywhere call a slow function where the hardware has no such operation: without vectors, and in WebAssembly.
+lanes!(f32, f32s, splat_f32s, add_f32s, mul_add_e_f32s);
+lanes!(f64, f64s, splat_f64s, add_f64s, mul_add_e_f64s);

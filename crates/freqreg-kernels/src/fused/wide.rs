@@ -10,6 +10,7 @@ use super::sinks::{Images, Place, Project, Sink, Sums};
 use crate::error::{Error, Result, length};
 use crate::parallel::{self, Shared};
 use crate::scratch::with_scratch;
+use crate::simd::Lanes;
 
 /// Wide channels computed together.
 pub(super) const BLOCK: usize = 4;
@@ -695,12 +696,7 @@ fn block_of<S: Simd, const V: usize>(
 
 #[inline(always)]
 pub(super) fn fused<S: Simd>(simd: S, a: S::f32s, b: S::f32s, c: S::f32s) -> S::f32s {
-    // Without vector registers a fused operation would be a call of a slow function.
-    if S::IS_SCALAR {
-        simd.add_f32s(simd.mul_f32s(a, b), c)
-    } else {
-        simd.mul_add_f32s(a, b, c)
-    }
+    f32::fused(simd, a, b, c)
 }
 
 #[cfg(test)]
