@@ -13,9 +13,10 @@ use std::process::ExitCode;
 
 type Draw = fn() -> Result<Svg, String>;
 
-const PICTURES: [(&str, Draw); 4] = [
+const PICTURES: [(&str, Draw); 5] = [
     ("basis.svg", || basis::draw().map_err(|e| e.to_string())),
     ("order.svg", || order::draw().map_err(|e| e.to_string())),
+    ("box.svg", || order::draw_box().map_err(|e| e.to_string())),
     ("rebuilt.svg", || rebuilt::draw().map_err(|e| e.to_string())),
     ("filters.svg", || filters::draw().map_err(|e| e.to_string())),
 ];

@@ -91,6 +91,54 @@ pub(crate) fn front(networks: &[Network], reports: &[Report]) -> String {
     text
 }
 
+/// The README's table: LeNet5 as it is ordinarily, as the paper has it, and as we do.
+pub(crate) fn readme(reports: &[Report]) -> String {
+    let of = |name: &str| -> Vec<&Report> {
+        let of = |r: &&Report| r.experiment == name && r.preset == Preset::Default && counts(r);
+        reports.iter().filter(of).collect()
+    };
+    let show = |scores: &[f64]| format!("{:.2} %", 100.0 * mean(scores));
+    let ours = of("lenet5");
+    let mut text = String::from(
+        "| | weights | numbers kept | file | ratio, as the paper counts | test accuracy | drop |\n\
+         | --- | --- | --- | --- | --- | --- | --- |\n",
+    );
+    if let Some(first) = ours.first() {
+        let dense: Vec<f64> = ours.iter().map(|r| r.dense.test).collect();
+        let network = &first.dense;
+        let _ = writeln!(
+            text,
+            "| ordinary, float32 | {0} | {0} | {1} bytes | 1x | {2} | |",
+            thousands(network.weights),
+            thousands(network.file_bytes),
+            show(&dense)
+        );
+    }
+    text += "| the paper's claim, float16 | 0.4M | 776 | not printed | > 1100x | not printed | < 2 points |\n";
+    for name in ["lenet5", "lenet5-paper"] {
+        let runs = of(name);
+        let Some(first) = runs.first() else { continue };
+        let network = &first.regularised;
+        let scores = |of: fn(&Report) -> f64| -> Vec<f64> { runs.iter().map(|r| of(r)).collect() };
+        let (dense, test) = (scores(|r| r.dense.test), scores(|r| r.regularised.test));
+        let each: Vec<String> = test.iter().map(|t| format!("{:.2}", 100.0 * t)).collect();
+        let bytes = mean(&scores(|r| r.regularised.file_bytes as f64));
+        let ratio = 4.0 * network.weights as f64 / (2.0 * network.kept as f64);
+        let _ = writeln!(
+            text,
+            "| `cargo xtask reproduce {name}` | {} | {} | {} bytes | {}x | {} ({}) | {} |",
+            thousands(network.weights),
+            thousands(network.kept),
+            thousands(bytes.round() as usize),
+            thousands(ratio.round() as usize),
+            show(&test),
+            each.join(", "),
+            first.metric.show_loss(mean(&dense), mean(&test)),
+        );
+    }
+    text
+}
+
 fn line(network: &Network, name: &str, reports: &[&Report]) -> String {
     let first = reports[0];
     let metric = first.metric;

@@ -69,6 +69,8 @@ fn generate(docs: &Path) -> Result<Vec<(PathBuf, String)>, String> {
     files.push(page(source.join("models.md"), &regions)?);
     let regions = [("front", experiments::front(&networks, &reports))];
     files.push(page(source.join("index.md"), &regions)?);
+    let regions = [("readme", experiments::readme(&reports))];
+    files.push(page(docs.join("../README.md"), &regions)?);
     let studies = |folder: &str| coded::read(&docs.join("results").join(folder));
     let bytes = docs.join("results/bytes");
     let lenet5 = |r: &&Report| r.experiment == "lenet5" && experiments::counts(r);
@@ -81,7 +83,10 @@ fn generate(docs: &Path) -> Result<Vec<(PathBuf, String)>, String> {
     let shares = studies("shares")?.into_iter();
     method.extend(shares.filter(|r| r.regularised.kept == 776));
     let paper = |r: &&Report| r.experiment == "lenet5-paper" && experiments::counts(r);
-    method.extend(reports.iter().filter(paper).cloned());
+    let paper_runs: Vec<Report> = reports.iter().filter(paper).cloned().collect();
+    method.extend(paper_runs.iter().cloned());
+    let regions = [("paper", study::table(with(paper_runs)))];
+    files.push(page(source.join("lenet5-paper.md"), &regions)?);
     let regions = [
         ("experiments", experiments::table(&networks, &reports)),
         ("runs", experiments::runs(&reports)),

@@ -3,6 +3,8 @@
 mod bench;
 mod completions;
 mod diff;
+#[cfg(test)]
+mod documented;
 mod eval;
 mod help;
 mod import;

@@ -7,6 +7,8 @@ use std::process::Command;
 
 const PAGE: &str = include_str!("../../../docs/src/files.md");
 const ELSEWHERE: &str = include_str!("../../../docs/src/elsewhere.md");
+const START: &str = include_str!("../../../docs/src/start.md");
+const QR: &str = include_str!("../../../docs/src/img/unet-qr.svg");
 const SPECTRUM: &str = include_str!("../../../docs/src/img/spectrum.svg");
 
 /// The folder that the page speaks of: the released UNet, LeNet5, and LeNet5 with other numbers in its last layer.
@@ -104,6 +106,42 @@ fn the_page_shows_what_a_terminal_shows() {
         svg == SPECTRUM,
         "docs/src/img/spectrum.svg is not what `freqreg inspect lenet5.freq --plot spectrum.svg` draws"
     );
+}
+
+#[test]
+fn what_one_starts_with_works() {
+    let desk = tempfile::tempdir().unwrap();
+    let lenet5 = include_bytes!("../../../docs/web/models/lenet5.freq");
+    std::fs::write(desk.path().join("model.freq"), lenet5).unwrap();
+    let block = START.split("## What the file can do").nth(1).unwrap();
+    let block = block.split("```sh\n").nth(1).unwrap();
+    let mut commands = 0;
+    for line in block.split("```").next().unwrap().lines() {
+        let offline = format!("FREQREG_OFFLINE=1 FREQREG_DATA=none {line} || echo FAILED");
+        let offline = match line.split_once('#') {
+            Some((command, _)) => {
+                format!("FREQREG_OFFLINE=1 FREQREG_DATA=none {command} || echo FAILED")
+            }
+            None => offline,
+        };
+        let said = shown(desk.path(), &offline);
+        assert!(said.iter().all(|l| l != "FAILED"), "{line}: {said:#?}");
+        commands += 1;
+    }
+    assert_eq!(commands, 4);
+    for file in ["model.safetensors", "small.freq", "model.svg"] {
+        assert!(desk.path().join(file).exists(), "{file}");
+    }
+}
+
+#[test]
+fn the_code_on_the_page_is_the_released_unet() {
+    let desk = tempfile::tempdir().unwrap();
+    let unet = include_bytes!("../../../docs/web/models/unet.freq");
+    std::fs::write(desk.path().join("unet.freq"), unet).unwrap();
+    shown(desk.path(), "freqreg qr unet.freq -o unet-qr.svg");
+    let drawn = std::fs::read_to_string(desk.path().join("unet-qr.svg")).unwrap();
+    assert!(drawn == QR, "docs/src/img/unet-qr.svg is another model's");
 }
 
 #[test]

@@ -141,3 +141,12 @@ fn what_does_not_fit_is_refused_with_a_sentence() {
     let e = said(unet.logits(&[0; 16 * 20], 16, 20).unwrap_err());
     assert!(e.contains("960") && e.contains("320"), "{e}");
 }
+
+#[test]
+fn the_pages_say_how_large_the_files_are() {
+    let first = include_str!("../../src/index.md");
+    assert!(first.starts_with("# A neural network in 1,604 bytes") && LENET5.len() == 1604);
+    assert!(first.contains("**776 numbers**") && first.contains("429,168"));
+    let segment = include_str!("../../src/segment.md");
+    assert!(segment.contains("The same 1,552 bytes as a QR code") && UNET.len() == 1552);
+}
