@@ -17,7 +17,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), String> {
-    let [mut book, mut wasm, mut api, mut out] = [const { PathBuf::new() }; 4];
+    let [mut book, mut wasm, mut api, mut out] = std::array::from_fn(|_| PathBuf::new());
     let (mut port, mut open): (Option<u16>, _) = (None, false);
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next().map_err(|e| e.to_string())? {
