@@ -6,6 +6,7 @@ use freqreg_train::experiment::Preset;
 use freqreg_train::report::{Report, SCHEMA};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use std::io::ErrorKind;
 use std::path::Path;
 
 /// Runs that differ in their seed only.
@@ -67,13 +68,17 @@ fn percent(share: f64) -> String {
     format!("{:.2}", 100.0 * share)
 }
 
-/// The reports in a folder.
+/// The reports in a folder; none where there is no such folder.
 ///
 /// # Errors
 /// A file that can't be read, or is no report of this schema.
 pub(crate) fn read(folder: &Path) -> Result<Vec<Report>, String> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(|e| said(folder, e))?,
+    };
     let mut reports = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(|e| said(folder, e))? {
+    for entry in entries {
         let path = entry.map_err(|e| said(folder, e))?.path();
         let text = std::fs::read_to_string(&path).map_err(|e| said(&path, e))?;
         let report: Report = serde_json::from_str(&text).map_err(|e| said(&path, e))?;
