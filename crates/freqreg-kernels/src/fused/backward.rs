@@ -472,7 +472,7 @@ impl Tile<'_> {
         let (z, rest) = self.scratch.split_at_mut(wide.phases * narrow * width);
         let (out, rest) = rest.split_at_mut(wide.phases * narrow * width);
         let (rows, saved) = rest.split_at_mut(plan.source.rows() * width);
-        wide.load(z, width, at);
+        wide.load::<S, V>(z, at);
         out.fill(0.0);
         plan.source.begin(rows, width, wide.shape, at);
         let z = S::as_simd_f32s(z).0;
@@ -492,14 +492,13 @@ impl Tile<'_> {
                 let mut g = left;
                 if wide.phases > 1 {
                     // The first phase that has the largest value gets the gradient.
-                    let pairs = g.iter_mut().flatten().zip(left.iter_mut().flatten());
-                    for (((g, left), &best), &value) in pairs
-                        .zip(best.iter().flatten())
-                        .zip(&saved[last..last + each])
-                    {
-                        let here = simd.equal_f32s(value, best);
-                        *g = simd.select_f32s(here, *left, zero);
-                        *left = simd.select_f32s(here, zero, *left);
+                    let values = saved[last..last + each].chunks_exact(V);
+                    for (i, values) in values.enumerate() {
+                        for (v, &value) in values.iter().enumerate() {
+                            let here = simd.equal_f32s(value, best[i][v]);
+                            g[i][v] = simd.select_f32s(here, left[i][v], zero);
+                            left[i][v] = simd.select_f32s(here, zero, left[i][v]);
+                        }
                     }
                 }
                 let mut end = narrow * V;
@@ -507,10 +506,12 @@ impl Tile<'_> {
                 for (t, (term, written)) in wide.terms.iter().zip(&plan.terms).enumerate().rev() {
                     let saved = &saved[t * 2 * each..][..2 * each];
                     if term.relu {
-                        for (g, &sum) in g.iter_mut().flatten().zip(&saved[each..]) {
-                            // Where the sum is NaN the gradient passes, instead of hiding it.
-                            let closed = simd.less_than_or_equal_f32s(sum, zero);
-                            *g = simd.select_f32s(closed, zero, *g);
+                        for (g, sums) in g.iter_mut().zip(saved[each..].chunks_exact(V)) {
+                            for (g, &sum) in g.iter_mut().zip(sums) {
+                                // Where the sum is NaN the gradient passes, instead of hiding it.
+                                let closed = simd.less_than_or_equal_f32s(sum, zero);
+                                *g = simd.select_f32s(closed, zero, *g);
+                            }
                         }
                     }
                     let rows = end - term.narrow * V..end;
@@ -597,8 +598,10 @@ fn forward<S: Simd, const V: usize>(
         if phase == 0 {
             best = sums;
         } else {
-            for (best, &sum) in best.iter_mut().flatten().zip(sums.iter().flatten()) {
-                *best = simd.max_f32s(*best, sum);
+            for (best, sums) in best.iter_mut().zip(&sums) {
+                for (best, &sum) in best.iter_mut().zip(sums) {
+                    *best = simd.max_f32s(*best, sum);
+                }
             }
         }
     }

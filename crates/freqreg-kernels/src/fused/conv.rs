@@ -176,6 +176,10 @@ impl Piece<'_> {
                         }
                     }
                 }
+                if count == width && at % row + width <= self.shape.width {
+                    self.store_all::<S, V>(block, &sums, at);
+                    continue;
+                }
                 let to = S::as_mut_simd_f32s(&mut self.scratch[..BLOCK * width]).0;
                 for (to, sums) in to.chunks_exact_mut(V).zip(sums) {
                     to.copy_from_slice(&sums);
@@ -183,6 +187,31 @@ impl Piece<'_> {
                 self.store(block, &self.scratch[..BLOCK * width], width, at, count, row);
             }
             at += count;
+        }
+    }
+
+    /// Writes all numbers from place `at` on, which are pixels of one row of the output.
+    #[inline(always)]
+    fn store_all<S: Simd, const V: usize>(
+        &self,
+        block: usize,
+        sums: &[[S::f32s; V]; BLOCK],
+        at: usize,
+    ) {
+        let (s, row) = (self.shape, self.maps.row());
+        let width = V * size_of::<S::f32s>() / size_of::<f32>();
+        let first = (self.image * s.height + at / row) * s.width + at % row;
+        for (i, sums) in sums.iter().enumerate() {
+            let channel = block * BLOCK + i;
+            if channel == s.channels {
+                break;
+            }
+            let start = channel * self.plane + first;
+            // SAFETY: tasks have pixels of their own, and these are written once.
+            let to = unsafe { self.out.part(start..start + width) };
+            for (to, sum) in S::as_mut_simd_f32s(to).0.iter_mut().zip(sums) {
+                *to = *sum;
+            }
         }
     }
 

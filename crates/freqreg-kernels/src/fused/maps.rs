@@ -1,9 +1,13 @@
 //! Narrow maps: a few channels at every pixel of a batch.
 
+use pulp::Simd;
+
 use super::sinks::Place;
 use crate::conv::Conv2d;
 use crate::error::{Error, Result, at_least_one, count, length};
-use crate::parallel::{self, Shared};
+use crate::parallel::{self, CHUNK, Shared};
+use crate::scratch::with_scratch;
+use crate::simd::vectorized;
 
 /// Sizes of a stack of maps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -183,17 +187,89 @@ impl Maps {
             ..s
         };
         let mut out = Self::zeros(shape, [0, 0])?;
-        for c in 0..s.channels {
-            for n in 0..s.images {
-                for y in 0..s.height {
-                    let (from, to) = (
-                        self.start(c, n) + y * self.row(),
-                        out.start(c, n) + y * out.row(),
-                    );
-                    out.data[to..to + s.width].copy_from_slice(&self.data[from..][..s.width]);
-                }
+        let work = shape.channels * shape.pixels();
+        out.fill_from(work, |c, n, y, to| {
+            if y < s.height {
+                let from = &self.data[self.start(c, n) + y * self.row()..];
+                to[..s.width].copy_from_slice(&from[..s.width]);
             }
+        });
+        Ok(out)
+    }
+
+    /// Calls `f(channel, image, row, its pixels)` for every row. Only without a border.
+    fn fill_from(
+        &mut self,
+        work: usize,
+        f: impl Fn(usize, usize, usize, &mut [f32]) + Sync + Send,
+    ) {
+        let (s, plane, image) = (self.shape, self.plane(), self.image());
+        let band = (CHUNK / s.width).clamp(1, s.height);
+        let bands = s.height.div_ceil(band);
+        let shared = Shared::new(&mut self.data);
+        parallel::for_each(s.channels * s.images * bands, work, |task| {
+            let (i, first) = (task / bands, task % bands * band);
+            let (c, n) = (i / s.images, i % s.images);
+            let rows = first..s.height.min(first + band);
+            let start = c * plane + n * image;
+            let pixels = start + rows.start * s.width..start + rows.end * s.width;
+            // SAFETY: every task has rows of its own.
+            let to = unsafe { shared.part(pixels) };
+            for (y, to) in rows.zip(to.chunks_exact_mut(s.width)) {
+                f(c, n, y, to);
+            }
+        });
+    }
+
+    /// A transposed convolution whose stride is the size of its kernel: every pixel becomes a window of pixels. The weights are
+    /// `[channels, channels out, rows, columns]`, the result is without a border.
+    ///
+    /// # Errors
+    /// A kernel of size zero, a number of weights that does not fit, and more elements than can be counted.
+    pub fn spread(&self, channels: usize, kernel: [usize; 2], weights: &[f32]) -> Result<Self> {
+        let s = self.shape;
+        let [kh, kw] = kernel;
+        for size in [channels, kh, kw] {
+            at_least_one("size of a transposed convolution", size)?;
         }
+        let expected = count("weights", &[s.channels, channels, kh, kw])?;
+        length("weights", weights, expected)?;
+        let times = |size: usize, by: usize| {
+            let what = "maps";
+            size.checked_mul(by).ok_or(Error::Overflow { what })
+        };
+        let shape = MapShape {
+            channels,
+            height: times(s.height, kh)?,
+            width: times(s.width, kw)?,
+            ..s
+        };
+        let mut out = Self::zeros(shape, [0, 0])?;
+        let work = s.channels * channels * shape.pixels();
+        out.fill_from(work, |q, n, y, to| {
+            let (y, a) = (y / kh, y % kh);
+            with_scratch(s.width, |sums: &mut [f32]| {
+                vectorized(
+                    #[inline(always)]
+                    || {
+                        for b in 0..kw {
+                            sums.fill(0.0);
+                            for p in 0..s.channels {
+                                let from =
+                                    &self.data[self.start(p, n) + y * self.row()..][..s.width];
+                                let weight = weights[((p * channels + q) * kh + a) * kw + b];
+                                for (sum, value) in sums.iter_mut().zip(from) {
+                                    *sum += weight * value;
+                                }
+                            }
+                            for (to, &sum) in to.chunks_exact_mut(kw).zip(&*sums) {
+                                to[b] = sum;
+                            }
+                        }
+                    },
+                );
+            });
+        });
         Ok(out)
     }
 
@@ -224,18 +300,23 @@ impl Maps {
         for place in 0..kernel[0] * kernel[1] {
             let (a, b) = (place / kernel[1], place % kernel[1]);
             let mut out = Self::zeros(shape, [0, 0])?;
-            for c in 0..s.channels {
-                for n in 0..s.images {
-                    for y in 0..shape.height {
-                        let from = self.start(c, n) + (y * stride[0] + a) * self.row() + b;
-                        let to = out.start(c, n) + y * shape.width;
-                        let from = &self.data[from..];
-                        for (x, v) in out.data[to..to + shape.width].iter_mut().enumerate() {
-                            *v = from[x * stride[1]];
-                        }
+            let work = shape.channels * shape.pixels();
+            out.fill_from(work, |c, n, y, to| {
+                let from = &self.data[self.start(c, n) + (y * stride[0] + a) * self.row() + b..];
+                match stride[1] {
+                    // A pool of the usual step, which the compiler makes vectors of.
+                    2 => {
+                        let (pairs, _) = from.as_chunks::<2>();
+                        to.iter_mut()
+                            .zip(pairs)
+                            .for_each(|(to, pair)| *to = pair[0]);
+                    }
+                    step => {
+                        let from = from.iter().step_by(step);
+                        to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
                     }
                 }
-            }
+            });
             phases.push(out);
         }
         Ok(phases)
@@ -280,11 +361,20 @@ impl Maps {
 
     /// The channels at some pixels of maps without a border, into the next of the rows `to`, with zeros behind the last pixel.
     #[inline(always)]
-    pub(super) fn rows(&self, at: Place, to: &mut std::slice::ChunksExactMut<'_, f32>) {
+    pub(super) fn rows<S: Simd, const V: usize>(
+        &self,
+        at: Place,
+        to: &mut std::slice::ChunksExactMut<'_, f32>,
+    ) {
         let planes = self.data.chunks_exact(self.plane());
         for (plane, to) in planes.take(self.shape.channels).zip(to) {
-            to[..at.count].copy_from_slice(&plane[at.start..at.start + at.count]);
-            to[at.count..].fill(0.0);
+            let from = &plane[at.start..at.start + at.count];
+            if from.len() == to.len() {
+                copy_registers::<S, V>(from, to);
+            } else {
+                to[..at.count].copy_from_slice(from);
+                to[at.count..].fill(0.0);
+            }
         }
     }
 
@@ -338,6 +428,16 @@ impl Maps {
             height: self.shape.height,
             width: self.shape.width,
         }
+    }
+}
+
+/// Copies `V` registers, inline: for so few numbers a call costs more than they do.
+#[inline(always)]
+pub(super) fn copy_registers<S: Simd, const V: usize>(from: &[f32], to: &mut [f32]) {
+    let from = &S::as_simd_f32s(from).0[..V];
+    let to = &mut S::as_mut_simd_f32s(to).0[..V];
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
     }
 }
 

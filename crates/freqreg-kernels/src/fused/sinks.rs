@@ -2,7 +2,7 @@
 
 use pulp::Simd;
 
-use super::maps::{Layout, MapShape, Maps, WIDEST};
+use super::maps::{Layout, MapShape, Maps, WIDEST, copy_registers};
 use super::wide::{BLOCK, fused};
 use crate::parallel::Shared;
 
@@ -21,8 +21,9 @@ pub(super) trait Sink: Sync {
         scratch: &mut [S::f32s],
         at: Place,
     );
-    /// After the last block, for `count` pixels from `start` on.
-    fn end(&self, _scratch: &[f32], _stride: usize, _at: Place) {}
+    /// After the last block, for `count` pixels from `start` on, with `V` registers of each.
+    #[inline(always)]
+    fn end<S: Simd, const V: usize>(&self, _scratch: &[f32], _at: Place) {}
 }
 
 /// Which pixels a tile holds.
@@ -74,8 +75,10 @@ impl Sink for Project<'_> {
         }
     }
 
-    fn end(&self, scratch: &[f32], stride: usize, at: Place) {
-        for (channel, from) in scratch.chunks_exact(stride).enumerate() {
+    #[inline(always)]
+    fn end<S: Simd, const V: usize>(&self, scratch: &[f32], at: Place) {
+        let width = V * size_of::<S::f32s>() / size_of::<f32>();
+        for (channel, from) in scratch.chunks_exact(width).enumerate() {
             Maps::runs(self.layout, at.start, at.count, |offset, done, run| {
                 let start = channel * self.plane + offset;
                 // SAFETY: tiles do not overlap, and each writes the places of its own pixels.
@@ -83,6 +86,8 @@ impl Sink for Project<'_> {
                 let from = &from[done..done + run];
                 if self.add {
                     to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
+                } else if run == width {
+                    copy_registers::<S, V>(from, to);
                 } else {
                     to.copy_from_slice(from);
                 }

@@ -129,9 +129,12 @@ pub(super) fn plus<S: Simd, const V: usize>(
 #[inline(always)]
 pub(super) fn rectify<S: Simd, const V: usize>(simd: S, sums: &mut [[S::f32s; V]; BLOCK]) {
     let zero = simd.splat_f32s(0.0);
-    for sum in sums.iter_mut().flatten() {
-        // Zero first: where the other is NaN, NaN is what comes out.
-        *sum = simd.max_f32s(zero, *sum);
+    // Loops of known lengths, here and below, keep a block in registers; one over all of its elements would go by memory.
+    for sums in sums {
+        for sum in sums {
+            // Zero first: where the other is NaN, NaN is what comes out.
+            *sum = simd.max_f32s(zero, *sum);
+        }
     }
 }
 
@@ -632,7 +635,7 @@ impl<K: Sink> Tile<'_, K> {
         let rows = wide.phases * narrow;
         let scratch = &mut self.scratch[..(rows + self.sink.scratch()) * width];
         let (z, own) = scratch.split_at_mut(rows * width);
-        wide.load(z, width, at);
+        wide.load::<S, V>(z, at);
         self.sink.begin(own);
         let z = S::as_simd_f32s(z).0;
         let registers = S::as_mut_simd_f32s(own).0;
@@ -640,18 +643,18 @@ impl<K: Sink> Tile<'_, K> {
             let values = block_of::<S, V>(simd, wide, self.part, block, z);
             self.sink.take::<S, V>(simd, block, &values, registers, at);
         }
-        self.sink.end(own, width, at);
+        self.sink.end::<S, V>(own, at);
     }
 }
 
 impl Wide {
     /// The maps at some pixels, `[phases, terms, narrow, width]`, with zeros behind the last pixel.
     #[inline(always)]
-    pub(super) fn load(&self, z: &mut [f32], width: usize, at: Place) {
-        let mut to = z.chunks_exact_mut(width);
+    pub(super) fn load<S: Simd, const V: usize>(&self, z: &mut [f32], at: Place) {
+        let mut to = z.chunks_exact_mut(V * size_of::<S::f32s>() / size_of::<f32>());
         for phase in 0..self.phases {
             for term in &self.terms {
-                term.maps[phase].rows(at, &mut to);
+                term.maps[phase].rows::<S, V>(at, &mut to);
             }
         }
     }
@@ -666,25 +669,12 @@ fn block_of<S: Simd, const V: usize>(
     block: usize,
     z: &[S::f32s],
 ) -> [[S::f32s; V]; BLOCK] {
-    let zero = simd.splat_f32s(0.0);
     let mut z = z.chunks_exact(V);
-    let mut best = [[zero; V]; BLOCK];
-    for phase in 0..wide.phases {
-        let mut sums = [[zero; V]; BLOCK];
-        for (t, term) in wide.terms.iter().enumerate() {
-            let value = term.value(simd, part, block, &mut z);
-            sums = match t {
-                0 => value,
-                _ => plus::<S, V>(simd, &sums, &value),
-            };
-            if term.relu {
-                rectify(simd, &mut sums);
-            }
-        }
-        if phase == 0 {
-            best = sums;
-        } else {
-            for (best, &sum) in best.iter_mut().flatten().zip(sums.iter().flatten()) {
+    let mut best = sum_of::<S, V>(simd, wide, part, block, &mut z);
+    for _ in 1..wide.phases {
+        let sums = sum_of::<S, V>(simd, wide, part, block, &mut z);
+        for (best, sums) in best.iter_mut().zip(&sums) {
+            for (best, &sum) in best.iter_mut().zip(sums) {
                 // The maximum is `sum` where either is NaN; a NaN that is the best so far stays.
                 let number = simd.equal_f32s(*best, *best);
                 *best = simd.select_f32s(number, simd.max_f32s(*best, sum), *best);
@@ -692,6 +682,32 @@ fn block_of<S: Simd, const V: usize>(
         }
     }
     best
+}
+
+/// A block of the terms' sum in one phase.
+#[inline(always)]
+fn sum_of<S: Simd, const V: usize>(
+    simd: S,
+    wide: &Wide,
+    part: usize,
+    block: usize,
+    z: &mut std::slice::ChunksExact<'_, S::f32s>,
+) -> [[S::f32s; V]; BLOCK] {
+    let [first, rest @ ..] = &wide.terms[..] else {
+        return [[simd.splat_f32s(0.0); V]; BLOCK];
+    };
+    let mut sums = first.value(simd, part, block, z);
+    if first.relu {
+        rectify(simd, &mut sums);
+    }
+    for term in rest {
+        let value = term.value(simd, part, block, z);
+        sums = plus::<S, V>(simd, &sums, &value);
+        if term.relu {
+            rectify(simd, &mut sums);
+        }
+    }
+    sums
 }
 
 #[inline(always)]

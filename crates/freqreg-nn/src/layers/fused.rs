@@ -330,19 +330,39 @@ pub(super) fn conv_transpose2d(
         return Ok(None);
     };
     trace::way(Execution::Fused);
-    let p = f.core.dim(0)?;
+    let [p, q] = [f.core.dim(0)?, f.core.dim(1)?];
     let narrow = match x.groups() {
-        Some(groups) => project(groups, &values(&f.bases[0])?, p, [0, 0])?.tensor()?,
+        Some(groups) => project(groups, &values(&f.bases[0])?, p, [0, 0])?,
         None => {
             let basis = f.bases[0].reshape((p, i, 1, 1))?;
-            ops::conv2d(&x.tensor()?, &basis, None, Conv2dShape::default())?
+            let x = ops::conv2d(&x.tensor()?, &basis, None, Conv2dShape::default())?;
+            Narrow::Tensor(x)
         }
     };
-    let narrow = ops::conv_transpose2d(&narrow, &f.kernel()?, None, shape)?;
-    let (q, pixels) = (f.core.dim(1)?, (n * h * w) as f64);
+    let side_by_side = Conv2dShape {
+        stride: [kh, kw],
+        ..Conv2dShape::default()
+    };
+    let narrow = match narrow {
+        Narrow::Maps(maps) if shape == side_by_side => {
+            let kernel = values(&f.kernel()?)?;
+            Narrow::Maps(maps.spread(q, [kh, kw], &kernel).map_err(wrap)?)
+        }
+        other => Narrow::Tensor(ops::conv_transpose2d(
+            &other.tensor()?,
+            &f.kernel()?,
+            None,
+            shape,
+        )?),
+    };
+    let pixels = (n * h * w) as f64;
+    let out = match &narrow {
+        Narrow::Maps(maps) => q * maps.shape().pixels(),
+        Narrow::Tensor(tensor) => tensor.elem_count(),
+    };
     trace::work(
         pixels * (p * q * kh * kw) as f64,
-        pixels * p as f64 + narrow.elem_count() as f64,
+        pixels * p as f64 + out as f64,
     );
     let bias = match bias {
         Some(bias) => values(&bias.plain_value())?,
@@ -350,7 +370,7 @@ pub(super) fn conv_transpose2d(
     };
     let expand = values(&f.bases[1].t()?.contiguous()?)?;
     if gradients() {
-        return FeatureMap::expanded_tensor(&narrow, &expand).map(Some);
+        return FeatureMap::expanded_tensor(&narrow.tensor()?, &expand).map(Some);
     }
-    FeatureMap::expanded(o, FeatureMap::to_maps(&narrow, [0, 0])?, &expand, &bias).map(Some)
+    FeatureMap::expanded(o, narrow.maps([0, 0])?, &expand, &bias).map(Some)
 }
