@@ -65,7 +65,11 @@ The folder of results, target/reproduce/NAME or that of --out, gets model.freq, 
 model.safetensors, the same as ordinary weights; report.json and report.html. Accuracies are measured on the network as it is read back from its \
 file. `all` runs every experiment, each in a folder of its own, and puts them into one table.
 
-Ctrl-C saves the state and stops; the same command with --resume goes on from there.",
+Ctrl-C saves the state and stops; the same command with --resume goes on from there.
+
+Built with --features mpi, and started by mpirun (or srun) as several processes, on one machine or many, it trains with all of them: each takes its part of \
+every batch, and in a step they exchange the gradients of the numbers that are kept, once. The first process writes and measures. The result is that of one \
+process, up to rounding; --resume goes on with as many processes as there are then.",
         examples: &[
             ("Which experiments there are", "freqreg reproduce --list"),
             (
@@ -75,6 +79,40 @@ Ctrl-C saves the state and stops; the same command with --resume goes on from th
             (
                 "A variation: another seed, half the numbers, 7 bits each",
                 "freqreg reproduce lenet5 --seed 2 --budget 388 --number bits:7 --out half",
+            ),
+        ],
+    },
+    Page {
+        command: "sweep",
+        text: "\
+The file names experiments, and with each of them every seed, every budget and every combination of settings is run:
+
+    experiments = [\"lenet5\"]
+    seeds = [1, 2, 3]
+    budgets = [400, 776]
+    arguments = [\"--quick\"]
+    [set]
+    \"regularised.training.rate.peak\" = [0.02, 0.04]
+
+Only experiments is needed; seeds is [1] otherwise, budgets those of the experiments. set takes what --set of freqreg reproduce does, with a list of \
+values, and arguments is given to every run. Each run has a folder of its own, with what freqreg reproduce leaves there and with log.txt, what it said.
+
+The same command again runs what is missing or was cut off, from its last checkpoint; nothing that is done is done again. Then table.md has the \
+mean of the seeds of each setting, with their standard deviation, and plot.svg a dot for each run.
+
+--slurm writes a script for a cluster instead, whose folders all its machines must see: an array with a job for each run that is missing.",
+        examples: &[
+            (
+                "What a sweep of two quick runs comes to, both at once",
+                "freqreg sweep grid.toml --out runs --jobs 2",
+            ),
+            (
+                "The same on a cluster",
+                "freqreg sweep grid.toml --out cluster --slurm jobs.sh",
+            ),
+            (
+                "The table again",
+                "freqreg sweep grid.toml --out runs --gather",
             ),
         ],
     },

@@ -19,7 +19,9 @@ mod qr;
 mod quantize;
 mod reproduce;
 mod svg;
+mod sweep;
 mod table;
+mod team;
 mod trace;
 mod unpack;
 
@@ -47,6 +49,8 @@ struct Cli {
 enum Command {
     /// Train an experiment's ordinary and regularised network, and report what became of them
     Reproduce(reproduce::Args),
+    /// Train experiments in many settings and seeds, and put them into one table
+    Sweep(sweep::Args),
     /// Segment pictures with a model file, and score what it finds against true masks
     Eval(eval::Args),
     /// Turn a network that the paper's authors released into a model file
@@ -78,6 +82,7 @@ fn main() -> ExitCode {
     let cli = Cli::from_arg_matches(&help::command().get_matches()).unwrap_or_else(|e| e.exit());
     let result = match cli.command {
         Command::Reproduce(args) => reproduce::run(&args),
+        Command::Sweep(args) => sweep::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Inspect(args) => inspect::run(&args),

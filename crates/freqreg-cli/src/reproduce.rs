@@ -2,15 +2,17 @@
 
 use crate::io::print;
 use crate::progress::Progress;
-use crate::{Failure, table};
+use crate::{Failure, table, team};
 use freqreg_train::against;
 use freqreg_train::budget::scale_budgets;
+use freqreg_train::communicator::Communicator;
 use freqreg_train::experiment::{Experiment, NumberKind, Preset, Share};
 use freqreg_train::index::{Outcome, Row};
 use freqreg_train::report::Report;
 use freqreg_train::reproduce::{Options, device, forget, load, reproduce};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -59,9 +61,16 @@ pub(crate) struct Args {
     /// Threads [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     threads: Option<usize>,
-    /// Go on from the checkpoints of a run that was stopped
+    /// Go on from the checkpoints of a run that was stopped, with as many processes as there are now
     #[arg(long)]
     resume: bool,
+    /// Take every batch in so many parts, one after the other, in less memory; under mpirun each process takes as many of them. With as many parts 1, 2, 4, ..
+    /// processes give the same bits [default: one for each process]
+    #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    parts: Option<usize>,
+    /// Under mpirun: every process takes a batch as large as the experiment's, instead of its part of one
+    #[arg(long)]
+    scale_batch: bool,
     /// A short run, to see that everything works
     #[arg(long, conflicts_with = "full")]
     quick: bool,
@@ -105,16 +114,46 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             std::process::exit(130);
         }
     })?;
+    let communicator = team::join()?;
+    let result = train(args, &stop, &communicator);
+    match result {
+        // What was asked for is done together; what went wrong may have gone wrong here alone, and the others would wait.
+        Err(failure) if communicator.size() > 1 && failure.code != 130 => {
+            eprintln!(
+                "process {} of {}: {}",
+                communicator.rank(),
+                communicator.size(),
+                failure.message
+            );
+            communicator.abort(failure.code);
+            Err(failure)
+        }
+        // One says it for all.
+        Err(failure) if communicator.rank() > 0 => Err(Failure {
+            message: String::new(),
+            ..failure
+        }),
+        other => other,
+    }
+}
+
+fn train(
+    args: &Args,
+    stop: &AtomicBool,
+    communicator: &Rc<dyn Communicator>,
+) -> Result<(), Failure> {
     match args.name.as_deref() {
-        Some("all") => all(args, &stop),
+        Some("all") => all(args, stop, communicator),
         name => {
-            let experiment = prepared(args, name.unwrap_or_default())?;
+            let experiment = prepared(args, name.unwrap_or_default(), communicator.size())?;
             let out = args
                 .out
                 .clone()
                 .unwrap_or_else(|| PathBuf::from("target/reproduce").join(&experiment.name));
             let others = others(args, &experiment)?;
-            let report = one(args, &experiment, &out, &[], &stop)?;
+            let Some(report) = one(args, &experiment, &out, &[], stop, communicator)? else {
+                return Ok(());
+            };
             if args.json {
                 print(&format!("{}\n", serde_json::to_string_pretty(&report)?))?;
             } else {
@@ -178,7 +217,14 @@ fn agreement(args: &Args, report: &Report, others: &[Report]) -> Result<(), Fail
 }
 
 /// Every experiment that comes along, one after the other; a failure is a row of the table.
-fn all(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
+fn all(args: &Args, stop: &AtomicBool, communicator: &Rc<dyn Communicator>) -> Result<(), Failure> {
+    if communicator.size() > 1 {
+        return Err(Failure {
+            message: "error: several processes train one experiment together, not all: name it"
+                .into(),
+            code: 2,
+        });
+    }
     let single = [
         ("--set", !args.set.is_empty()),
         ("--budget", !args.budget.is_empty()),
@@ -211,10 +257,15 @@ fn all(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
         );
         let out = root.join(name);
         // A bug in one experiment must not take the others' results along.
-        let run = || one(args, &prepared(args, name)?, &out, &folders, stop);
+        let run = || {
+            let experiment = prepared(args, name, 1)?;
+            one(args, &experiment, &out, &folders, stop, communicator)
+        };
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
         let outcome = match result {
-            Ok(Ok(report)) => {
+            // Only of several processes some have none.
+            Ok(Ok(None)) => continue,
+            Ok(Ok(Some(report))) => {
                 eprintln!("{}", table::line(&report));
                 folders.push(out);
                 Outcome::Report(Box::new(report))
@@ -272,12 +323,17 @@ fn changes(args: &Args) -> Vec<String> {
     let epochs = args.quantised_epochs.iter();
     changes.extend(epochs.map(|n| format!("--quantised-epochs {n}")));
     changes.extend(args.share_out.then(|| "--share-out".to_string()));
+    changes.extend(args.scale_batch.then(|| "--scale-batch".to_string()));
     changes
 }
 
 /// The experiment as the command line wants it.
-fn prepared(args: &Args, name: &str) -> Result<Experiment, Failure> {
+fn prepared(args: &Args, name: &str, processes: usize) -> Result<Experiment, Failure> {
     let mut experiment = Experiment::find_with(name, &args.set)?;
+    if args.scale_batch {
+        experiment.dense.training.batch *= processes;
+        experiment.regularised.training.batch *= processes;
+    }
     if let Some(epochs) = args.epochs {
         experiment.dense.training.epochs = epochs;
         experiment.regularised.training.epochs = epochs;
@@ -314,15 +370,27 @@ fn one(
     out: &Path,
     others: &[PathBuf],
     stop: &AtomicBool,
-) -> Result<Report, Failure> {
-    let device = device(&args.device)?;
-    let loaded = load(
-        experiment,
-        &freqreg_data::Options {
-            folder: args.data.clone(),
-            ..freqreg_data::Options::default()
-        },
-    )?;
+    communicator: &Rc<dyn Communicator>,
+) -> Result<Option<Report>, Failure> {
+    let device = match args.device.as_str() {
+        // Each process of a machine takes a GPU of its own.
+        "cuda" if communicator.size() > 1 => {
+            device(&format!("cuda:{}", communicator.local_rank()))?
+        }
+        name => device(name)?,
+    };
+    let data = freqreg_data::Options {
+        folder: args.data.clone(),
+        ..freqreg_data::Options::default()
+    };
+    // The first one fetches what is missing, the others of its machine find it.
+    if communicator.local_rank() > 0 {
+        communicator.broadcast(&mut Vec::new())?;
+    }
+    let loaded = load(experiment, &data)?;
+    if communicator.local_rank() == 0 {
+        communicator.broadcast(&mut Vec::new())?;
+    }
     let options = Options {
         changes: changes(args),
         seed: args.seed,
@@ -332,6 +400,8 @@ fn one(
         preset: preset(args),
         others,
         stop,
+        communicator: communicator.clone(),
+        parts: args.parts,
     };
     let mut progress = Progress::new();
     let result = reproduce(&loaded, &options, &mut |event| {

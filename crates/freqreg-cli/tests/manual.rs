@@ -134,6 +134,9 @@ fn the_examples_do_what_they_say() {
         "lenet5.svg",
         "update.freq",
         "found/a_mask.png",
+        "runs/table.md",
+        "runs/plot.svg",
+        "jobs.sh",
     ] {
         assert!(folder.path().join(made).exists(), "{made}");
     }
@@ -155,6 +158,10 @@ fn fill(folder: &Path) {
         folder,
         "freqreg unpack old.freq -o weights.safetensors",
     ));
+    // The sample, an epoch of it.
+    let grid = "experiments = ['lenet5']\nseeds = [1, 2]\narguments = ['--quick']\n[set]\n\
+                'regularised.budgets.fc1.keep' = [64]\n";
+    std::fs::write(folder.join("grid.toml"), grid).unwrap();
     std::fs::create_dir_all(folder.join(".config/fish/completions")).unwrap();
     let (height, width) = (20, 24);
     for name in ["images", "masks"] {

@@ -636,3 +636,22 @@ fn all_experiments_go_on_after_failures_and_leave_a_table() {
     let page = fs::read_to_string(desk.path("new/index.html")).unwrap();
     assert_eq!(page.matches("failed: ").count(), rows.len());
 }
+
+#[cfg(not(feature = "mpi"))]
+#[test]
+fn started_by_a_launcher_of_mpi_it_says_that_it_lacks_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_freqreg"))
+        .args(["reproduce", "lenet5", "--quick", "--out"])
+        .arg(folder.path().join("out"))
+        .env("OMPI_COMM_WORLD_SIZE", "2")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("2 times") && said.contains("--features mpi"),
+        "{said}"
+    );
+    assert!(!folder.path().join("out").exists());
+}

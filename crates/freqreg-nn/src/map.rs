@@ -296,7 +296,10 @@ impl FeatureMap {
     }
 
     pub(crate) fn normalize(&self, over: Over, eps: f64) -> Result<Self> {
+        // Statistics of a batch that processes share are computed from tensors.
+        let shared = over == Over::Batch && ops::is_shared();
         if let Some([g]) = self.groups()
+            && !shared
             && g.wide.is_expansion()
             && let Ok(wide) = g.wide.clone().normalize(over, eps)
         {

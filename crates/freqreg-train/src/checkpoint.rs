@@ -130,31 +130,34 @@ pub(crate) fn is_of(path: &Path, identity: &str) -> bool {
     read().is_some_and(|found| found == identity)
 }
 
-/// Puts the state at `path` into the network and the optimiser; `None` if there is no such file.
+/// What stands in the file at `path`; `None` if there is no such file.
+pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(cause) => Err(Error::Io {
+            action: "read",
+            path: PathBuf::from(path),
+            cause,
+        }),
+    }
+}
+
+/// Puts the state that was read at `path` into the network and the optimiser.
 pub(crate) fn load(
+    bytes: &[u8],
     path: &Path,
     identity: &str,
     network: &Network,
     optimiser: &mut Optimiser,
-) -> Result<Option<Progress>> {
+) -> Result<Progress> {
     let failed = |reason: String| Error::Checkpoint {
         path: path.into(),
         reason,
     };
-    let bytes = match std::fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(cause) => {
-            return Err(Error::Io {
-                action: "read",
-                path: PathBuf::from(path),
-                cause,
-            });
-        }
-    };
     let damaged = |what: &str| failed(format!("it is damaged or no checkpoint ({what})"));
-    let (_, meta) = SafeTensors::read_metadata(&bytes).map_err(|e| damaged(&e.to_string()))?;
-    let tensors = SafeTensors::deserialize(&bytes).map_err(|e| damaged(&e.to_string()))?;
+    let (_, meta) = SafeTensors::read_metadata(bytes).map_err(|e| damaged(&e.to_string()))?;
+    let tensors = SafeTensors::deserialize(bytes).map_err(|e| damaged(&e.to_string()))?;
     let meta = meta.metadata().clone().unwrap_or_default();
     let text = meta
         .get(KEY)
@@ -217,7 +220,7 @@ pub(crate) fn load(
     optimiser
         .restore(slots, progress.optimiser_steps)
         .map_err(failed)?;
-    Ok(Some(progress))
+    Ok(progress)
 }
 
 #[derive(Deserialize)]
@@ -271,23 +274,18 @@ mod tests {
             .collect();
         let (a, b) = (network(1), network(2));
         save(&path, &a, &optimiser(&a), &progress).unwrap();
-        let back = load(&path, "this", &b, &mut optimiser(&b))
-            .unwrap()
-            .unwrap();
+        let bytes = read(&path).unwrap().unwrap();
+        let back = load(&bytes, &path, "this", &b, &mut optimiser(&b)).unwrap();
         assert_eq!(back.history, progress.history);
         assert_eq!(back.running, progress.running);
         for (p, q) in a.parameters.iter().zip(&b.parameters) {
             assert_eq!(p.values().unwrap(), q.values().unwrap());
         }
-        let other = load(&path, "another", &b, &mut optimiser(&b)).unwrap_err();
+        let other = load(&bytes, &path, "another", &b, &mut optimiser(&b)).unwrap_err();
         assert!(other.to_string().contains("other settings"), "{other}");
         let none = folder.path().join("none");
         assert!(is_of(&path, "this") && !is_of(&path, "another") && !is_of(&none, "this"));
-        assert!(
-            load(&none, "this", &b, &mut optimiser(&b))
-                .unwrap()
-                .is_none()
-        );
+        assert!(read(&none).unwrap().is_none());
     }
 
     #[test]
@@ -300,8 +298,7 @@ mod tests {
         for at in (0..whole.len()).step_by(37) {
             let mut damaged = whole.clone();
             damaged[at] ^= 1;
-            std::fs::write(&path, &damaged).unwrap();
-            let result = load(&path, "this", &a, &mut optimiser(&a));
+            let result = load(&damaged, &path, "this", &a, &mut optimiser(&a));
             // Blanks that pad the header mean nothing.
             assert!(result.is_err() || whole[at] == b' ', "byte {at}");
         }

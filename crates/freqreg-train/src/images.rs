@@ -44,6 +44,8 @@ pub struct Variation {
     pub seed: Seed,
     /// See `seed`.
     pub step: usize,
+    /// Images of the step that come before these, with other processes: what is drawn for them is left out.
+    pub before: usize,
 }
 
 /// The images at `indices` as `[n, channels, height, width]` with their labels: one each, or for masks one a pixel.
@@ -71,6 +73,25 @@ pub fn batch(
         );
     }
     let mut rng = variation.map(|v| v.seed.stream(&format!("shifts of step {}", v.step)));
+    let mut moved = || match (&mut rng, variation) {
+        (Some(rng), Some(v)) => {
+            let s = v.shift as i64;
+            let (dy, dx) = (rng.random_range(-s..=s), rng.random_range(-s..=s));
+            Move {
+                dy,
+                dx,
+                mirrored: v.flip && rng.random::<bool>(),
+            }
+        }
+        _ => Move {
+            dy: 0,
+            dx: 0,
+            mirrored: false,
+        },
+    };
+    for _ in 0..variation.map_or(0, |v| v.before) {
+        moved();
+    }
     let mut pixels = vec![value[0]; indices.len() * channels * plane];
     let mut labels = Vec::with_capacity(indices.len());
     for (&i, out) in indices
@@ -80,22 +101,7 @@ pub fn batch(
         let (Some(from), Some(label)) = (images.image(i), images.labels_of(i)) else {
             candle_core::bail!("image {i} of {} was asked for", images.count);
         };
-        let moved = match (&mut rng, variation) {
-            (Some(rng), Some(v)) => {
-                let s = v.shift as i64;
-                let (dy, dx) = (rng.random_range(-s..=s), rng.random_range(-s..=s));
-                Move {
-                    dy,
-                    dx,
-                    mirrored: v.flip && rng.random::<bool>(),
-                }
-            }
-            _ => Move {
-                dy: 0,
-                dx: 0,
-                mirrored: false,
-            },
-        };
+        let moved = moved();
         for (from, out) in from.chunks_exact(plane).zip(out.chunks_exact_mut(plane)) {
             moved.apply(from, out, [h, w], |p| value[usize::from(p)]);
         }
@@ -190,7 +196,30 @@ mod tests {
             flip,
             seed: Seed(1),
             step,
+            before: 0,
         })
+    }
+
+    #[test]
+    fn parts_of_a_batch_are_varied_as_in_the_whole() {
+        let whole = [0, 2, 1, 2];
+        let (x, _) = batch(&images(), &whole, PLAIN, variation(3, true), &Device::Cpu).unwrap();
+        let (first, _) = batch(
+            &images(),
+            &whole[..1],
+            PLAIN,
+            variation(3, true),
+            &Device::Cpu,
+        )
+        .unwrap();
+        let rest = Variation {
+            before: 1,
+            ..variation(3, true).unwrap()
+        };
+        let (rest, _) = batch(&images(), &whole[1..], PLAIN, Some(rest), &Device::Cpu).unwrap();
+        let parts = Tensor::cat(&[first, rest], 0).unwrap();
+        let flat = |t: Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        assert_eq!(flat(x), flat(parts));
     }
 
     #[test]

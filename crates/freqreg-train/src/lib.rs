@@ -4,6 +4,7 @@
 pub mod against;
 pub mod budget;
 mod checkpoint;
+pub mod communicator;
 mod error;
 pub mod experiment;
 mod hold;

@@ -38,6 +38,9 @@ pub struct Report {
     /// What kind of machine it was: cores, architecture, widest vectors; empty in reports from before this was written down.
     #[serde(default)]
     pub machine: String,
+    /// The processes that trained together, where there were several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processes: Option<Processes>,
     /// The ordinary network.
     pub dense: NetworkReport,
     /// The regularised network, as read back from its file.
@@ -48,6 +51,17 @@ pub struct Report {
     pub cut_curve: Vec<CutPoint>,
     /// Wall-clock seconds.
     pub seconds: Seconds,
+}
+
+/// Processes that trained together, each on its part of every batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Processes {
+    /// How many.
+    pub count: usize,
+    /// Bytes that each gave to sums over all of them in a step of the ordinary network: four a weight, and eight.
+    pub dense_bytes: usize,
+    /// The same of the last step of the regularised one: four a number that is kept, and eight.
+    pub regularised_bytes: usize,
 }
 
 impl Report {

@@ -6,10 +6,11 @@ mod measure;
 
 pub use data::{Loaded, load};
 
+use crate::communicator::Communicator;
 use crate::experiment::{Experiment, NumberKind, Preset};
 use crate::images::{Preparation, Scale};
 use crate::network::{Network, codec};
-use crate::report::{DataReport, Report, SCHEMA, Seconds, machine};
+use crate::report::{DataReport, Processes, Report, SCHEMA, Seconds, machine};
 use crate::tasks::{self, Setting};
 use crate::train::{Event, Observer, Trained, Trainer};
 use crate::{Error, Result, checkpoint, page};
@@ -22,6 +23,7 @@ use freqreg_nn::{Form, Parameter};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -43,6 +45,10 @@ pub struct Options<'a> {
     pub others: &'a [PathBuf],
     /// Set from outside to make it save and stop.
     pub stop: &'a AtomicBool,
+    /// The processes that train together: all of them run the same, each on its part of every batch.
+    pub communicator: Rc<dyn Communicator>,
+    /// See [`Trainer::parts`].
+    pub parts: Option<usize>,
 }
 
 /// The device called `cpu`, `cuda` or `cuda:N`.
@@ -71,11 +77,16 @@ pub fn device(name: &str) -> Result<Device> {
 }
 
 /// Runs the experiment on `data` and leaves its results in `options.out`: `report.json`, `report.html`,
-/// `model.freq`, `model.safetensors`, `dense.freq`, `log.jsonl`, and the checkpoints.
+/// `model.freq`, `model.safetensors`, `dense.freq`, `log.jsonl`, and the checkpoints. Of several processes the first one writes and
+/// measures; the others train along with it and give `None`.
 ///
 /// # Errors
 /// Whatever goes wrong on the way; every file is whole or not there.
-pub fn reproduce(loaded: &Loaded, options: &Options<'_>, observe: Observer<'_>) -> Result<Report> {
+pub fn reproduce(
+    loaded: &Loaded,
+    options: &Options<'_>,
+    observe: Observer<'_>,
+) -> Result<Option<Report>> {
     let clock = Instant::now();
     let experiment = loaded.experiment.clone().in_lengths(options.preset);
     let data = &loaded.dataset;
@@ -85,11 +96,20 @@ pub fn reproduce(loaded: &Loaded, options: &Options<'_>, observe: Observer<'_>) 
     let dense = Network::dense(&experiment.dense.model, options.seed, &options.device)?;
     run.check("dense", &dense)?;
     run.check("regularised", &regularised)?;
-    run.prepare_folder()?;
-    let mut log = run.open_log()?;
+    let writes = options.communicator.rank() == 0;
+    let mut log = match writes {
+        true => {
+            run.prepare_folder()?;
+            Some(run.open_log()?)
+        }
+        false => None,
+    };
     let mut complete = true;
     let mut observe = |event: Event<'_>| {
-        let written = write_log(&mut log, &event);
+        let Some(log) = &mut log else {
+            return;
+        };
+        let written = write_log(log, &event);
         observe(event);
         if let Err(cause) = written
             && std::mem::take(&mut complete)
@@ -105,6 +125,9 @@ pub fn reproduce(loaded: &Loaded, options: &Options<'_>, observe: Observer<'_>) 
         }
     }
     let regularised_trained = run.train("regularised", &regularised, Some(ends), &mut observe)?;
+    if !writes {
+        return Ok(None);
+    }
     // From here on the folder's results change: no report may stand beside files that are not its own.
     run.remove(&REPORTS)?;
     let number = experiment.regularised.number;
@@ -146,6 +169,11 @@ pub fn reproduce(loaded: &Loaded, options: &Options<'_>, observe: Observer<'_>) 
         machine: machine(),
         dense,
         regularised,
+        processes: (options.communicator.size() > 1).then(|| Processes {
+            count: options.communicator.size(),
+            dense_bytes: dense_trained.exchanged,
+            regularised_bytes: regularised_trained.exchanged,
+        }),
         paper: experiment.paper.clone(),
         cut_curve: run.cut_curve(&file)?,
         seconds: Seconds {
@@ -163,7 +191,7 @@ pub fn reproduce(loaded: &Loaded, options: &Options<'_>, observe: Observer<'_>) 
     let html = page::render(&report, &pictures);
     write_atomically(run.path("report.html"), html.as_bytes())?;
     write_atomically(run.path("report.json"), format!("{json}\n").as_bytes())?;
-    Ok(report)
+    Ok(Some(report))
 }
 
 struct Run<'a> {
@@ -536,7 +564,7 @@ impl<'a> Run<'a> {
             }
         };
         let identity = format!(
-            "{phase} {settings} {:?} seed {} on {} of {} ({}), validated on {}, {:?}",
+            "{phase} {settings} {:?} seed {} on {} of {} ({}), validated on {}",
             self.preparation,
             self.options.seed,
             self.prints[0],
@@ -547,14 +575,16 @@ impl<'a> Run<'a> {
                 "full"
             },
             self.prints[1],
-            self.options.device.location(),
         );
+        self.same_on_all(phase, &identity)?;
+        let identity = format!("{identity}, {:?}", self.options.device.location());
         let quantised = match e.regularised.number {
             NumberKind::Bits(bits) => Some((e.regularised.quantised_epochs, bits)),
             NumberKind::Float16 | NumberKind::Float32 => None,
         };
         let of_regularised = ends.is_some();
-        let taken_over = self.take_over(phase, &identity)?;
+        let taken_over =
+            self.options.communicator.rank() == 0 && self.take_over(phase, &identity)?;
         if taken_over {
             observe(Event::Notice(&format!(
                 "{phase}: another experiment of this run made the same training, which is taken over"
@@ -576,6 +606,8 @@ impl<'a> Run<'a> {
             resume: self.options.resume || taken_over,
             identity,
             stop: self.options.stop,
+            communicator: self.options.communicator.clone(),
+            parts: self.options.parts,
         }
         .run(network, observe)
         .map(|trained| Trained {
@@ -586,6 +618,21 @@ impl<'a> Run<'a> {
             },
             ..trained
         })
+    }
+
+    /// That every process is about to train the same.
+    fn same_on_all(&self, phase: &str, identity: &str) -> Result<()> {
+        let communicator = &self.options.communicator;
+        let mut first = identity.as_bytes().to_vec();
+        communicator.broadcast(&mut first)?;
+        match first == identity.as_bytes() {
+            true => Ok(()),
+            false => Err(Error::Setting(format!(
+                "{phase}: process {} has another experiment, other settings or other data than process 0:\n  {identity}\nand process 0\n  {}",
+                communicator.rank(),
+                String::from_utf8_lossy(&first)
+            ))),
+        }
     }
 
     /// Copies the checkpoint of the same training from another run, if there is one and none of our own.

@@ -2,6 +2,7 @@
 
 use crate::budget::share_out;
 use crate::checkpoint::{self, Progress, Running};
+use crate::communicator::{Communicator, part, sum_in_pairs};
 use crate::experiment::{NumberKind, Prune, Share, Shrink, Training};
 use crate::hold::{Hold, Holder, prunable};
 use crate::images::{Preparation, Variation, batch, epoch_order};
@@ -9,13 +10,17 @@ use crate::network::Network;
 use crate::optimiser::Optimiser;
 use crate::report::{EpochReport, Metric};
 use crate::sensitivity;
-use crate::tasks::{self, Batch, Setting};
+use crate::tasks::{self, Batch, Setting, Stepped};
 use crate::{Error, Result};
-use candle_core::Device;
+use candle_core::backprop::GradStore;
+use candle_core::{Device, Tensor};
 use freqreg_data::Images;
-use freqreg_file::{Model as ModelFile, Tensor};
+use freqreg_file::{Model as ModelFile, Tensor as FileTensor};
+use freqreg_nn::ops::{SumOverBatch, shared_batch};
 use freqreg_nn::{Decay, Form, Parameter, Schedule, Seed};
+use std::ops::Range;
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -98,6 +103,11 @@ pub struct Trainer<'a> {
     pub identity: String,
     /// Set from outside to make it save and stop.
     pub stop: &'a AtomicBool,
+    /// The processes that train the network together; all of them run this.
+    pub communicator: Rc<dyn Communicator>,
+    /// Parts of a batch that are gone through one after the other, or by one process each: as many for each process. `None`: one each. Parts are
+    /// added up in a fixed order, so that 1, 2 and 4 processes with 4 parts give the same bits.
+    pub parts: Option<usize>,
 }
 
 /// What a training came to.
@@ -109,6 +119,8 @@ pub struct Trained {
     pub seconds: f64,
     /// Those of them that were spent before the interruption.
     pub seconds_before: f64,
+    /// Bytes that each process gave to sums over all of them in the last step: four a number that is trained, and eight. 0 for one process.
+    pub exchanged: usize,
 }
 
 impl Trainer<'_> {
@@ -142,9 +154,29 @@ impl Trainer<'_> {
             device: self.device,
         };
         let mut optimiser = Optimiser::new(training.optimiser.clone(), network.parameters.clone());
-        let saved = match self.resume {
-            true => checkpoint::load(self.checkpoint, &self.identity, network, &mut optimiser)?,
-            false => None,
+        let together = self.communicator.size() > 1;
+        let writes = self.communicator.rank() == 0;
+        // One process reads and writes; the others need not see the same folders.
+        let mut bytes = Vec::new();
+        if self.resume
+            && writes
+            && let Some(found) = checkpoint::read(self.checkpoint)?
+        {
+            bytes = found;
+            // Tells a file that is empty from none.
+            bytes.push(1);
+        }
+        self.communicator.broadcast(&mut bytes)?;
+        let (path, identity) = (self.checkpoint, &self.identity);
+        let saved = match bytes.pop() {
+            None => None,
+            Some(_) => Some(checkpoint::load(
+                &bytes,
+                path,
+                identity,
+                network,
+                &mut optimiser,
+            )?),
         };
         match &saved {
             Some(progress) => observe(Event::Resumed {
@@ -159,20 +191,33 @@ impl Trainer<'_> {
             None => {}
         }
         let mut progress = saved.unwrap_or_else(|| Progress::start(self.identity.clone()));
+        if !writes {
+            // Scores of the processes are added up: what they had come to is with the one that had saved them.
+            progress.running.score = 0.0;
+        }
         let before = progress.seconds;
         let clock = Instant::now();
         let mut order = (usize::MAX, Vec::new());
+        let mine = self.parts_of_batch()?;
+        let in_parts = together || mine.len() > 1;
+        let own: usize = mine.iter().map(Range::len).sum();
+        let weight = own as f64 / batch_size as f64;
+        let mut exchange = Exchange::new(&*self.communicator);
 
         while progress.step < steps {
             let (step, epoch) = (progress.step, progress.step / per_epoch);
-            if self.stop.load(Ordering::Relaxed) {
+            // Processes stop together, behind the step in which one of them said that it would.
+            if exchange.stopping || (!together && self.stop.load(Ordering::Relaxed)) {
                 for p in &network.parameters {
                     if p.values()?.iter().any(|v| !v.is_finite()) {
                         return Err(self.diverged(f64::NAN, step, epoch));
                     }
                 }
                 progress.seconds = before + clock.elapsed().as_secs_f64();
-                checkpoint::save(self.checkpoint, network, &optimiser, &progress)?;
+                progress.running.score = exchange.total(progress.running.score)?;
+                if writes {
+                    checkpoint::save(self.checkpoint, network, &optimiser, &progress)?;
+                }
                 return Err(Error::Stopped {
                     phase: self.phase,
                     step,
@@ -183,36 +228,76 @@ impl Trainer<'_> {
             }
             self.shrink(network, &shrinking, step, &setting)?;
             let at = step % per_epoch * batch_size;
-            let variation = (training.shift > 0 || training.flip).then_some(Variation {
-                shift: training.shift,
-                flip: training.flip,
-                seed,
-                step,
-            });
-            let indices = &order.1[at..at + batch_size];
-            let (x, labels) = batch(
-                self.images,
-                indices,
-                self.preparation,
-                variation,
-                self.device,
-            )?;
             let rate = training.rate.at(step, steps);
             optimiser.begin();
             let mut holder = Holder::new(&network.parameters, self.hold(network, step, steps));
             holder.hold()?;
-            let stepped = task.step(
-                network.model.as_ref(),
-                Batch { x, labels, step },
-                &setting,
-                &mut |loss, prefix| {
-                    let gradients = loss.backward()?;
+            exchange.begin(self.stop.load(Ordering::Relaxed));
+            let model = network.model.as_ref();
+            let mut stepped = Stepped {
+                loss: 0.0,
+                score: None,
+            };
+            for (i, samples) in mine.iter().enumerate() {
+                let variation = (training.shift > 0 || training.flip).then_some(Variation {
+                    shift: training.shift,
+                    flip: training.flip,
+                    seed,
+                    step,
+                    before: samples.start,
+                });
+                let indices = &order.1[at + samples.start..at + samples.end];
+                let (images, preparation) = (self.images, self.preparation);
+                let (x, labels) = batch(images, indices, preparation, variation, self.device)?;
+                let batch = Batch {
+                    x,
+                    labels,
+                    step,
+                    before: samples.start,
+                    all: batch_size,
+                };
+                let last = i + 1 == mine.len();
+                let share = samples.len() as f64 / batch_size as f64;
+                let mut learn = |loss: &Tensor, prefix: &str| {
+                    let own = tasks::number(loss)?;
+                    if !in_parts {
+                        if own.is_finite() {
+                            let gradients = loss.backward()?;
+                            holder.release()?;
+                            optimiser.apply(&gradients, rate, prefix)?;
+                            // A task may go on from here, with another loss.
+                            holder.hold()?;
+                        }
+                        return Ok(own);
+                    }
+                    // Gradients of the part's share of the whole batch's loss are shares as well.
+                    let mut gradients = (loss * share)?.backward()?;
+                    exchange.put(&gradients, &network.parameters, prefix, share * own)?;
+                    if !last {
+                        return Ok(own);
+                    }
                     holder.release()?;
-                    optimiser.apply(&gradients, rate, prefix)?;
-                    // A task may go on from here, with another loss.
-                    holder.hold()
-                },
-            )?;
+                    let all = exchange.sum(&mut gradients, &network.parameters, prefix)?;
+                    if all.is_finite() {
+                        optimiser.apply(&gradients, rate, prefix)?;
+                    }
+                    holder.hold()?;
+                    Ok(all)
+                };
+                let part = match in_parts {
+                    false => task.step(model, batch, &setting, &mut learn)?,
+                    true => shared_batch(self.statistics(mine.len()), || {
+                        task.step(model, batch, &setting, &mut learn)
+                    })?,
+                };
+                // The last one knows the loss of all.
+                stepped.loss = part.loss;
+                let score = part.score.map(|s| s * samples.len() as f64 / own as f64);
+                stepped.score = match (stepped.score, score) {
+                    (Some(a), Some(b)) => Some(a + b),
+                    (a, b) => a.or(b),
+                };
+            }
             holder.release()?;
             if !stepped.loss.is_finite() {
                 return Err(self.diverged(stepped.loss, step, epoch));
@@ -221,11 +306,13 @@ impl Trainer<'_> {
             let running = &mut progress.running;
             running.loss += stepped.loss;
             running.steps += 1;
-            running.score += stepped.score.unwrap_or(0.0);
+            running.score += weight * stepped.score.unwrap_or(0.0);
             progress.step += 1;
             let steps_made = progress.running.steps as f64;
             let mean_loss = progress.running.loss / steps_made;
-            let score = stepped.score.map(|_| progress.running.score / steps_made);
+            let mean_score = |sum: f64| stepped.score.map(|_| sum / steps_made);
+            // On the way, that of this process's samples.
+            let score = mean_score(progress.running.score / weight);
             observe(Event::Step {
                 phase: self.phase,
                 step: progress.step,
@@ -240,8 +327,13 @@ impl Trainer<'_> {
                 let model = network.model.as_ref();
                 let mut holder = Holder::new(&network.parameters, self.hold(network, step, steps));
                 holder.hold()?;
-                let v = tasks::evaluate(kind, model, self.validation, &setting)?;
+                let v = match writes {
+                    true => tasks::evaluate(kind, model, self.validation, &setting)?,
+                    false => tasks::Evaluation::default(),
+                };
                 holder.release()?;
+                let v = self.agreed(v, network)?;
+                let score = mean_score(exchange.total(progress.running.score)?);
                 // The last step of the epoch may have been the fatal one: its state must not replace a good one.
                 if let Some(&bad) = v
                     .measures
@@ -269,7 +361,9 @@ impl Trainer<'_> {
                 progress.history.push(report);
                 progress.running = Running::default();
                 progress.seconds = before + clock.elapsed().as_secs_f64();
-                checkpoint::save(self.checkpoint, network, &optimiser, &progress)?;
+                if writes {
+                    checkpoint::save(self.checkpoint, network, &optimiser, &progress)?;
+                }
             }
         }
         // Where the schedule ends with the last step, the last cut is still to be made.
@@ -284,6 +378,73 @@ impl Trainer<'_> {
             history: progress.history,
             seconds: progress.seconds,
             seconds_before: before,
+            exchanged: exchange.bytes,
+        })
+    }
+
+    /// This process's parts of every batch.
+    fn parts_of_batch(&self) -> Result<Vec<Range<usize>>> {
+        let (processes, batch) = (self.communicator.size(), self.training.batch);
+        let parts = self.parts.unwrap_or(processes);
+        let refuse = |reason: String| Err(Error::Setting(format!("{}: {reason}", self.phase)));
+        if parts == 0 || !parts.is_multiple_of(processes) {
+            return refuse(format!(
+                "--parts {parts}: each of {processes} processes takes as many parts of a batch, so it must be a multiple of {processes}"
+            ));
+        }
+        if parts > batch {
+            return refuse(format!(
+                "a batch of {batch} images can't be taken in {parts} parts: take fewer processes or parts, or --scale-batch"
+            ));
+        }
+        let mine = part(&*self.communicator, parts);
+        Ok(mine
+            .map(|i| i * batch / parts..(i + 1) * batch / parts)
+            .collect())
+    }
+
+    /// How norms over a batch add up what they need of the parts of it.
+    fn statistics(&self, parts: usize) -> Rc<SumOverBatch> {
+        let communicator = self.communicator.clone();
+        Rc::new(move |values| {
+            match parts {
+            1 => Ok(communicator.sum(values)?),
+            _ => Err(
+                "it normalises by the statistics of the whole batch, which parts that come one after the other do not have: leave --parts out".into(),
+            ),
+        }
+        })
+    }
+
+    /// What process 0 measured, for all; and that all processes hold the same numbers still.
+    fn agreed(&self, found: tasks::Evaluation, network: &Network) -> Result<tasks::Evaluation> {
+        if self.communicator.size() == 1 {
+            return Ok(found);
+        }
+        let mut sum = crc32fast::Hasher::new();
+        for p in &network.parameters {
+            p.values()?
+                .iter()
+                .for_each(|v| sum.update(&v.to_le_bytes()));
+        }
+        let sum = sum.finalize();
+        let broken = |e: serde_json::Error| Error::Setting(e.to_string());
+        let said = (sum, found.score, found.measures);
+        let mut bytes = serde_json::to_vec(&said).map_err(broken)?;
+        self.communicator.broadcast(&mut bytes)?;
+        let (theirs, score, measures): (u32, f64, _) =
+            serde_json::from_slice(&bytes).map_err(broken)?;
+        if theirs != sum {
+            return Err(Error::Setting(format!(
+                "{}: process {} no longer holds the numbers that process 0 has: this MPI adds up differently on different processes",
+                self.phase,
+                self.communicator.rank()
+            )));
+        }
+        Ok(tasks::Evaluation {
+            score,
+            measures,
+            ..tasks::Evaluation::default()
         })
     }
 
@@ -357,7 +518,15 @@ impl Trainer<'_> {
                 let end = prefixes.iter().map(|(_, (_, end))| **end).sum();
                 let parameters: Vec<_> = prefixes.into_iter().map(|(p, _)| p).collect();
                 let total = schedule.count(step, start, end);
-                let shares = self.measured(network, &parameters, total, share, setting)?;
+                let shares = match self.communicator.rank() {
+                    0 => self.measured(network, &parameters, total, share, setting)?,
+                    _ => Vec::new(),
+                };
+                let bytes = shares.iter().flat_map(|&k| (k as u64).to_le_bytes());
+                let mut bytes: Vec<u8> = bytes.collect();
+                self.communicator.broadcast(&mut bytes)?;
+                let (shares, _) = bytes.as_chunks::<8>();
+                let shares = shares.iter().map(|&k| u64::from_le_bytes(k) as usize);
                 for (p, k) in parameters.into_iter().zip(shares) {
                     p.truncate(k.min(p.kept()))?;
                 }
@@ -384,7 +553,7 @@ impl Trainer<'_> {
         // the common factor, where what is lost still adds up; the next time tells how it did.
         let all: usize = parameters.iter().map(|p| p.kept()).sum();
         let factor = (total as f64 / all as f64).min(1.0).powi(2);
-        let least = |t: &Tensor| (t.values.len() as f64 * factor).ceil() as usize;
+        let least = |t: &FileTensor| (t.values.len() as f64 * factor).ceil() as usize;
         let ways = file.tensors.iter().map(|t| sensitivity::cuts(t, least(t)));
         let ways: Vec<_> = ways.collect();
         let images = self
@@ -415,6 +584,101 @@ impl Trainer<'_> {
         // Few counts of each were tried: in the proportions of those found, all of the total is given out.
         let sizes: Vec<usize> = parameters.iter().map(|p| p.kept()).collect();
         Ok(share_out(total, &kept(&found), &sizes))
+    }
+}
+
+/// What processes tell one another in a step: gradients, the loss, and whether one wants to stop.
+struct Exchange<'a> {
+    communicator: &'a dyn Communicator,
+    /// Of this process's parts of a batch, gradients and loss.
+    parts: Vec<Vec<f32>>,
+    /// With what the names of the parameters begin that these are of.
+    prefix: String,
+    /// Of a step, what this process gave to sums.
+    bytes: usize,
+    asked_to_stop: bool,
+    /// Whether any process was asked to stop.
+    stopping: bool,
+}
+
+impl<'a> Exchange<'a> {
+    fn new(communicator: &'a dyn Communicator) -> Self {
+        Exchange {
+            communicator,
+            parts: Vec::new(),
+            prefix: String::new(),
+            bytes: 0,
+            asked_to_stop: false,
+            stopping: false,
+        }
+    }
+
+    fn begin(&mut self, asked_to_stop: bool) {
+        self.bytes = 0;
+        self.asked_to_stop = asked_to_stop;
+    }
+
+    /// Takes the gradients of the parameters that begin with `prefix` and the loss of a part of a batch, both shares of the whole batch's.
+    fn put(
+        &mut self,
+        gradients: &GradStore,
+        parameters: &[Parameter],
+        prefix: &str,
+        loss: f64,
+    ) -> Result<()> {
+        if self.parts.is_empty() {
+            self.prefix = prefix.into();
+        } else if self.prefix != prefix {
+            return Err(Error::Setting(
+                "networks that learn in turns can't go through a batch in parts that come one after the other: leave --parts out".into(),
+            ));
+        }
+        let mut part: Vec<f32> = Vec::new();
+        for p in parameters.iter().filter(|p| p.name().starts_with(prefix)) {
+            let gradient = gradients.get(&p.variable());
+            let gradient = gradient.ok_or_else(|| Error::NoGradient(p.name().into()))?;
+            part.extend(gradient.flatten_all()?.to_vec1::<f32>()?);
+        }
+        part.push(loss as f32);
+        self.parts.push(part);
+        Ok(())
+    }
+
+    /// Adds up what was taken, in one sum over all processes, and puts it in the place of the gradients. Gives the loss of the whole batch.
+    fn sum(
+        &mut self,
+        gradients: &mut GradStore,
+        parameters: &[Parameter],
+        prefix: &str,
+    ) -> Result<f64> {
+        let mut all = sum_in_pairs(std::mem::take(&mut self.parts));
+        all.push(f32::from(u8::from(self.asked_to_stop)));
+        if self.communicator.size() > 1 {
+            self.bytes += size_of_val(&all[..]);
+            self.communicator.sum(&mut all)?;
+        }
+        let mut rest = &all[..];
+        for p in parameters.iter().filter(|p| p.name().starts_with(prefix)) {
+            let value = p.variable();
+            let (own, others) = rest.split_at(value.elem_count());
+            rest = others;
+            gradients.insert(
+                &value,
+                Tensor::from_slice(own, value.shape(), value.device())?,
+            );
+        }
+        self.stopping |= rest[1] > 0.0;
+        Ok(f64::from(rest[0]))
+    }
+
+    /// The sum of what the processes have.
+    fn total(&self, own: f64) -> Result<f64> {
+        if self.communicator.size() == 1 {
+            return Ok(own);
+        }
+        let mut values = [own as f32];
+        self.communicator.sum(&mut values)?;
+        Ok(f64::from(values[0]))
     }
 }
 

@@ -161,6 +161,8 @@ fn learn(case: &Case, network: &Network, regularised: bool, rate: f64, part: &st
             labels: case.labels.clone(),
             // The same latent numbers at every step: this is one batch.
             step: 0,
+            before: 0,
+            all: case.x.dim(0).unwrap(),
         };
         let mut all = 0.0;
         task(case.architecture.task())
@@ -205,11 +207,12 @@ fn learn(case: &Case, network: &Network, regularised: bool, rate: f64, part: &st
                             assert!(g.iter().all(|g| g.is_finite()), "{}", p.name());
                         }
                     }
-                    if !prefix.starts_with(part) {
-                        return Ok(());
+                    let value = f64::from(loss.to_scalar::<f32>()?);
+                    if prefix.starts_with(part) {
+                        all += value;
+                        optimiser.apply(&grads, rate, prefix)?;
                     }
-                    all += f64::from(loss.to_scalar::<f32>()?);
-                    optimiser.apply(&grads, rate, prefix)
+                    Ok(value)
                 },
             )
             .unwrap();

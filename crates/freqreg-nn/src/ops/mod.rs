@@ -13,6 +13,7 @@ mod norm;
 mod pointwise;
 mod pool;
 pub mod portable;
+mod shared;
 pub(crate) mod synthesis;
 
 pub use attention::self_attention;
@@ -21,3 +22,5 @@ pub use linear::linear;
 pub use norm::{normalize_batch, normalize_groups};
 pub use pointwise::{cross_entropy, gelu, relu, soft_cross_entropy};
 pub use pool::{avg_pool2d, max_pool2d};
+pub(crate) use shared::is_shared;
+pub use shared::{SumOverBatch, shared_batch};

@@ -1,13 +1,14 @@
 //! Normalisation without stored numbers: no weight, no bias, no running statistics.
 
 use super::kernel::{Differentiable, Element, Kernel, run_plain, run1, wanted, wrap};
-use super::portable;
+use super::{portable, shared};
 use candle_core::{Result, Shape, Tensor, bail};
 use freqreg_kernels::Norm;
 use std::sync::OnceLock;
 
 /// Each channel of x `[n, c, ..]` to mean 0 and variance 1 over the batch **that is given** and all its
-/// positions (biased variance), as the authors' released UNet does, at evaluation too.
+/// positions (biased variance), as the authors' released UNet does, at evaluation too. Within [`super::shared_batch`]
+/// the batch is what all processes hold of it.
 ///
 /// # Errors
 /// An input of fewer than two axes.
@@ -18,7 +19,11 @@ pub fn normalize_batch(x: &Tensor, eps: f64) -> Result<Tensor> {
             x.dims()
         )
     };
-    apply(x, *n, *c, rest.iter().product(), eps)
+    let inner = rest.iter().product();
+    if shared::is_shared() {
+        return shared::normalize(x, [*n, *c, inner], eps);
+    }
+    apply(x, *n, *c, inner, eps)
 }
 
 /// Each of `groups` groups of channels of each sample of x `[n, c, ..]` to mean 0 and variance 1: group norm;

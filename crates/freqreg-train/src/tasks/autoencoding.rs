@@ -2,8 +2,8 @@
 //! with pixels as Bernoulli probabilities, in bits a pixel.
 
 use super::{
-    Batch, Evaluation, Learn, Setting, Stepped, Task, bytes, evaluated_at_once, hand_on,
-    in_batches, latent, number, softplus, unfit,
+    Batch, Evaluation, Learn, Setting, Stepped, Task, bytes, evaluated_at_once, in_batches, latent,
+    latent_of_step, number, softplus, unfit,
 };
 use crate::Result;
 use crate::images::batch;
@@ -51,20 +51,14 @@ impl Task for Autoencoding {
         learn: Learn<'_>,
     ) -> Result<Stepped> {
         let coder = model.autoencoder().ok_or_else(|| unfit("encoder"))?;
-        let n = batch.x.dim(0)?;
-        let noise = latent(
-            &format!("latent of step {}", batch.step),
-            n,
-            coder.latent(),
-            setting,
-        )?;
+        let noise = latent_of_step(&batch, coder.latent(), setting)?;
         let bound = bound(coder, &batch.x, &noise)?;
         let bits = batch.x.elem_count() as f64 * std::f64::consts::LN_2;
         let loss = ((bound.reconstruction + bound.divergence)? / bits)?;
-        let value = hand_on(&loss, "", learn)?;
+        let own = number(&loss)?;
         Ok(Stepped {
-            loss: value,
-            score: Some(value),
+            loss: learn(&loss, "")?,
+            score: Some(own),
         })
     }
 

@@ -1,8 +1,6 @@
 //! To tell to which class an image belongs.
 
-use super::{
-    Batch, Evaluation, Learn, Setting, Stepped, Task, evaluated_at_once, hand_on, in_batches,
-};
+use super::{Batch, Evaluation, Learn, Setting, Stepped, Task, evaluated_at_once, in_batches};
 use crate::Result;
 use crate::report::Metric;
 use candle_core::{DType, Tensor};
@@ -27,7 +25,7 @@ impl Task for Classification {
     ) -> Result<Stepped> {
         let logits = model.forward(&batch.x)?;
         let loss = ops::cross_entropy(&logits, &batch.labels, setting.smoothing)?;
-        let value = hand_on(&loss, "", learn)?;
+        let value = learn(&loss, "")?;
         let right = rows(&logits)?
             .iter()
             .zip(&batch.labels)

@@ -1,8 +1,8 @@
 //! To make images: a generator against a discriminator (Goodfellow et al. 2014, with the loss that does not saturate).
 
 use super::{
-    Batch, Evaluation, Learn, Setting, Stepped, Task, bytes, frechet, hand_on, in_batches, latent,
-    softplus, unfit,
+    Batch, Evaluation, Learn, Setting, Stepped, Task, bytes, frechet, in_batches, latent,
+    latent_of_step, softplus, unfit,
 };
 use crate::Result;
 use crate::report::{Grid, Metric};
@@ -29,19 +29,13 @@ impl Task for Generation {
         learn: Learn<'_>,
     ) -> Result<Stepped> {
         let game = model.adversarial().ok_or_else(|| unfit("generator"))?;
-        let n = batch.x.dim(0)?;
-        let z = latent(
-            &format!("latent of step {}", batch.step),
-            n,
-            game.latent(),
-            setting,
-        )?;
+        let z = latent_of_step(&batch, game.latent(), setting)?;
         let made = game.generate(&z)?;
         // -log D(x) - log(1 - D(G(z))), with D as a logit.
         let real = softplus(&game.judge(&batch.x)?.neg()?)?.mean_all()?;
         let fake = softplus(&game.judge(&made.detach())?)?.mean_all()?;
         let discriminator = (real + fake)?;
-        let first = hand_on(&discriminator, game.discriminator_prefix(), learn)?;
+        let first = learn(&discriminator, game.discriminator_prefix())?;
         if !first.is_finite() {
             return Ok(Stepped {
                 loss: first,
@@ -49,7 +43,7 @@ impl Task for Generation {
             });
         }
         let generator = softplus(&game.judge(&made)?.neg()?)?.mean_all()?;
-        let second = hand_on(&generator, game.generator_prefix(), learn)?;
+        let second = learn(&generator, game.generator_prefix())?;
         Ok(Stepped {
             loss: first + second,
             score: None,

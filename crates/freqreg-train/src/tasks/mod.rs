@@ -40,18 +40,23 @@ pub struct Batch {
     pub labels: Vec<u32>,
     /// The step, from 0: what is drawn follows from it.
     pub step: usize,
+    /// Samples of the step that come before these, with other processes.
+    pub before: usize,
+    /// Samples of the step in all.
+    pub all: usize,
 }
 
 /// What a step came to.
 pub struct Stepped {
-    /// The loss before the step.
+    /// The loss before the step, over all samples.
     pub loss: f64,
-    /// In the task's metric, where the step tells it.
+    /// In the task's metric, where the step tells it, of these samples.
     pub score: Option<f64>,
 }
 
-/// Takes a loss and with what the names of the parameters begin that it moves.
-pub type Learn<'a> = &'a mut dyn FnMut(&Tensor, &str) -> Result<()>;
+/// Takes the mean loss of these samples and with what the names of the parameters begin that it moves; gives the mean over all samples. It
+/// learns nothing from a loss that is no number.
+pub type Learn<'a> = &'a mut dyn FnMut(&Tensor, &str) -> Result<f64>;
 
 /// How well a network does on some images.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -71,7 +76,7 @@ pub trait Task: Send + Sync {
     /// What scores are measured in.
     fn metric(&self) -> Metric;
 
-    /// Computes the losses of a step and hands each to `learn`. A loss that is no number is not handed on.
+    /// Computes the losses of a step and hands each to `learn`.
     ///
     /// # Errors
     /// What candle reports, images of another size than the network takes among it; what `learn` reports.
@@ -157,17 +162,15 @@ fn in_batches(
 }
 
 /// A loss as a number; one that is none is the caller's to report.
-fn number(loss: &Tensor) -> Result<f64> {
+pub(crate) fn number(loss: &Tensor) -> Result<f64> {
     Ok(f64::from(loss.to_scalar::<f32>()?))
 }
 
-/// Hands a loss on to be learnt from, unless it is no number; gives its value.
-fn hand_on(loss: &Tensor, prefix: &str, learn: Learn<'_>) -> Result<f64> {
-    let value = number(loss)?;
-    if value.is_finite() {
-        learn(loss, prefix)?;
-    }
-    Ok(value)
+/// The rows that belong to a batch of those that are drawn for all samples of its step.
+fn latent_of_step(batch: &Batch, latent_numbers: usize, setting: &Setting<'_>) -> Result<Tensor> {
+    let name = format!("latent of step {}", batch.step);
+    let all = latent(&name, batch.all, latent_numbers, setting)?;
+    Ok(all.narrow(0, batch.before, batch.x.dim(0)?)?)
 }
 
 /// `[n, latent]` numbers from the standard normal distribution, from the stream called `name`.

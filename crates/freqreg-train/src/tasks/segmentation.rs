@@ -1,6 +1,6 @@
 //! To tell to which class each pixel belongs.
 
-use super::{Batch, Evaluation, Learn, Setting, Stepped, Task, hand_on, in_batches, number};
+use super::{Batch, Evaluation, Learn, Setting, Stepped, Task, in_batches, number};
 use crate::Result;
 use crate::images::batch;
 use crate::report::{Grid, Metric};
@@ -81,7 +81,7 @@ impl Task for Segmentation {
     ) -> Result<Stepped> {
         let logits = model.forward(&batch.x)?;
         let loss = loss(&logits, &batch.labels, setting.smoothing)?;
-        let value = hand_on(&loss, "", learn)?;
+        let value = learn(&loss, "")?;
         let scores = scores(&logits, &batch.labels)?;
         let mean = scores.iter().map(|s| s.dice).sum::<f64>() / scores.len().max(1) as f64;
         Ok(Stepped {
