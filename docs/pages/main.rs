@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod cluster;
 mod coded;
 mod curves;
 mod experiments;
@@ -109,6 +110,12 @@ fn generate(docs: &Path) -> Result<Vec<(PathBuf, String)>, String> {
         ("choice", own::layers(&times("layers.jsonl"))?),
     ];
     files.push(page(source.join("performance.md"), &regions)?);
+    let link = times("cluster/measured.json");
+    let regions = [
+        ("measured", cluster::measured(&link)?),
+        ("model", cluster::model(&link)?),
+    ];
+    files.push(page(source.join("cluster.md"), &regions)?);
     let runs = coded::runs(&bytes, &reports)?;
     files.push((source.join("img/bytes.svg"), coded::draw(&runs).text()));
     let regions = [

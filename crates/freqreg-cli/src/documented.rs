@@ -16,8 +16,9 @@ const TASKS: [&str; 7] = [
     "reproduce",
 ];
 /// Programs of others, with which commands may begin.
-const OTHERS: [&str; 10] = [
+const OTHERS: [&str; 11] = [
     "git", "cd", "mkdir", "apt-get", "rustup", "pip", "python3", "pip3", "unzip", "mpirun",
+    "sbatch",
 ];
 
 fn pages(folder: &Path, found: &mut Vec<PathBuf>) {

@@ -151,6 +151,7 @@ fn report() -> Report {
         },
         device: "cpu".into(),
         machine: "2 cores, x86_64 with AVX2".into(),
+        processes: None,
         dense: network(429_168, 0.993_2, 10, vec![]),
         regularised: network(776, 0.982_7, 10, layers),
         paper: Some(PaperClaim {
