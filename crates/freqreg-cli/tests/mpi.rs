@@ -13,7 +13,7 @@ fn train(processes: usize, out: &Path, epochs: usize, more: &[&str]) -> Command 
         .args(["-n", &processes.to_string(), "--oversubscribe"])
         .arg(env!("CARGO_BIN_EXE_freqreg"))
         .args(["reproduce", "lenet5", "--threads", "1", "--parts", "2"])
-        .args(["--epochs", &epochs.to_string(), "--set", "data.train=1280"])
+        .args(["--epochs", &epochs.to_string(), "--set", "data.train=640"])
         .args([
             "--set",
             "data.validation=200",
@@ -104,8 +104,8 @@ fn ended_within(child: &mut Child, time: Duration) -> bool {
 #[test]
 fn a_killed_process_ends_the_run_which_goes_on_with_another_number_of_processes() {
     let (whole, cut) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    good(train(1, whole.path(), 40, &[]).output().unwrap());
-    let mut run = train(2, cut.path(), 40, &[]);
+    good(train(1, whole.path(), 12, &[]).output().unwrap());
+    let mut run = train(2, cut.path(), 12, &[]);
     let mut run = run
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -130,7 +130,7 @@ fn a_killed_process_ends_the_run_which_goes_on_with_another_number_of_processes(
         "{said}"
     );
     assert!(!cut.path().join("model.freq").exists());
-    good(train(1, cut.path(), 40, &["--resume"]).output().unwrap());
+    good(train(1, cut.path(), 12, &["--resume"]).output().unwrap());
     assert_eq!(model(whole.path()), model(cut.path()));
 }
 
