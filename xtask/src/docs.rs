@@ -47,7 +47,7 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Outcome {
             "browser",
             "--",
         ]);
-        cargo::run(tests.args(["--ignored", "--nocapture"]))?;
+        cargo::run(tests.args(["--ignored", "--nocapture", "--test-threads=1"]))?;
     }
     Ok(())
 }

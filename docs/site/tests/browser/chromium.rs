@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tungstenite::{Message, WebSocket};
 
@@ -26,7 +27,11 @@ pub(crate) struct Browser {
 
 impl Browser {
     pub(crate) fn start() -> Self {
-        let profile = std::env::temp_dir().join(format!("freqreg-browser-{}", std::process::id()));
+        // A second browser on one profile would only open a window in the first.
+        static STARTED: AtomicUsize = AtomicUsize::new(0);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let name = format!("freqreg-browser-{}-{number}", std::process::id());
+        let profile = std::env::temp_dir().join(name);
         let program = std::env::var("CHROMIUM").ok();
         let mut names = program.iter().map(String::as_str).chain(NAMES);
         let started = names.find_map(|name| {
