@@ -88,7 +88,7 @@ fn replay(page: &str, folder: &Path) -> usize {
 }
 
 #[test]
-#[ignore = "fetches weights from the Python registry"]
+#[ignore = "fetches weights from the Python registry; .ci/run has a stage for it"]
 fn the_walk_with_weights_from_elsewhere_goes_so() {
     let folder = tempfile::tempdir().unwrap();
     let commands = replay(ELSEWHERE, folder.path());

@@ -1,5 +1,6 @@
 #!/bin/bash
-# The figures of the book's page on many machines: measure.sh PROGRAM, built with MPI. As root, on a machine with two cores and nothing else to do.
+# The figures of LeNet5 on the book's page on many machines: measure.sh PROGRAM lenet5, with a program built with MPI. As root, on a machine with two
+# cores and nothing else to do. For resnet18-v3 the sums of the ordinary network alone take twenty minutes; the page says how its figures were had.
 # For each network a line with the seconds of its trainings, by one process, by two on this machine, by two over a link, and what the link carried.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)

@@ -74,7 +74,7 @@ fn numbers(value: &Value) -> Vec<f64> {
 }
 
 #[test]
-#[ignore = "needs the built site and Chromium: cargo xtask docs --test"]
+#[ignore = "needs the built site and Chromium: `cargo xtask docs --test` runs it, and .ci/run that"]
 fn the_first_page_is_light_and_reads_digits_as_the_program_does() {
     let origin = served();
     let mut browser = Browser::start();
@@ -152,7 +152,7 @@ fn the_first_page_is_light_and_reads_digits_as_the_program_does() {
 }
 
 #[test]
-#[ignore = "needs the built site and Chromium: cargo xtask docs --test"]
+#[ignore = "needs the built site and Chromium: `cargo xtask docs --test` runs it, and .ci/run that"]
 fn a_digit_can_be_drawn_with_the_keyboard_and_with_the_pointer() {
     let origin = served();
     let mut browser = Browser::start();
@@ -214,7 +214,7 @@ fn car() -> (Vec<u8>, usize, usize) {
 }
 
 #[test]
-#[ignore = "needs the built site and Chromium: cargo xtask docs --test"]
+#[ignore = "needs the built site and Chromium: `cargo xtask docs --test` runs it, and .ci/run that"]
 fn a_picture_is_segmented_as_the_program_does_it() {
     let origin = served();
     let mut browser = Browser::start();
@@ -267,7 +267,7 @@ fn a_picture_is_segmented_as_the_program_does_it() {
 }
 
 #[test]
-#[ignore = "needs the built site and Chromium: cargo xtask docs --test"]
+#[ignore = "needs the built site and Chromium: `cargo xtask docs --test` runs it, and .ci/run that"]
 fn coefficients_make_the_filter_that_the_transform_says() {
     let origin = served();
     let mut browser = Browser::start();
@@ -349,7 +349,7 @@ const CHECK: &str = r#"(() => {
 })()"#;
 
 #[test]
-#[ignore = "needs the built site and Chromium: cargo xtask docs --test"]
+#[ignore = "needs the built site and Chromium: `cargo xtask docs --test` runs it, and .ci/run that"]
 fn every_page_is_sound_and_legible_on_a_telephone_and_in_the_dark() {
     let origin = served();
     let mut browser = Browser::start();
@@ -372,7 +372,7 @@ fn every_page_is_sound_and_legible_on_a_telephone_and_in_the_dark() {
 }
 
 #[test]
-#[ignore = "needs the built site and Chromium: cargo xtask docs --test"]
+#[ignore = "needs the built site and Chromium: `cargo xtask docs --test` runs it, and .ci/run that"]
 fn without_scripts_pictures_stand_in() {
     let origin = served();
     let mut browser = Browser::start();
@@ -403,7 +403,7 @@ fn links(html: &str) -> impl Iterator<Item = &str> {
 }
 
 #[test]
-#[ignore = "needs the built site: cargo xtask docs --test"]
+#[ignore = "needs the built site: `cargo xtask docs --test` runs it, and .ci/run that"]
 fn every_link_within_the_site_leads_somewhere() {
     let root = site();
     let mut broken = BTreeSet::new();
