@@ -12,6 +12,7 @@ mod maps;
 mod moments;
 mod norm;
 mod sinks;
+mod tile;
 mod wide;
 
 pub use backward::{Towards, Upstream};
