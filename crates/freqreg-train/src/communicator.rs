@@ -88,7 +88,7 @@ pub fn sum_in_pairs(mut parts: Vec<Vec<f32>>) -> Vec<f32> {
 
 /// How many processes a launcher of MPI (mpirun, mpiexec, srun) started this one as one of; `None` where none did.
 pub fn launched() -> Option<usize> {
-    let counts = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MPI_LOCALNRANKS"];
+    let counts = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"];
     let number = |name: &&str| std::env::var(name).ok()?.parse().ok();
     // What srun starts knows its step's size, with whatever it speaks to MPI.
     let slurm = || {

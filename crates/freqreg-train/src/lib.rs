@@ -6,6 +6,7 @@ pub mod budget;
 mod checkpoint;
 pub mod communicator;
 mod error;
+mod exchange;
 pub mod experiment;
 mod hold;
 pub mod images;

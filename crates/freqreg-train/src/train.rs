@@ -2,7 +2,8 @@
 
 use crate::budget::share_out;
 use crate::checkpoint::{self, Progress, Running};
-use crate::communicator::{Communicator, part, sum_in_pairs};
+use crate::communicator::{Communicator, part};
+use crate::exchange::Exchange;
 use crate::experiment::{NumberKind, Prune, Share, Shrink, Training};
 use crate::hold::{Hold, Holder, prunable};
 use crate::images::{Preparation, Variation, batch, epoch_order};
@@ -12,12 +13,12 @@ use crate::report::{EpochReport, Metric};
 use crate::sensitivity;
 use crate::tasks::{self, Batch, Setting, Stepped};
 use crate::{Error, Result};
-use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor};
 use freqreg_data::Images;
 use freqreg_file::{Model as ModelFile, Tensor as FileTensor};
 use freqreg_nn::ops::{SumOverBatch, shared_batch};
 use freqreg_nn::{Decay, Form, Parameter, Schedule, Seed};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 use std::rc::Rc;
@@ -202,7 +203,7 @@ impl Trainer<'_> {
         let in_parts = together || mine.len() > 1;
         let own: usize = mine.iter().map(Range::len).sum();
         let weight = own as f64 / batch_size as f64;
-        let mut exchange = Exchange::new(&*self.communicator);
+        let mut exchange = Exchange::new(&*self.communicator, in_parts);
 
         while progress.step < steps {
             let (step, epoch) = (progress.step, progress.step / per_epoch);
@@ -260,18 +261,12 @@ impl Trainer<'_> {
                 let share = samples.len() as f64 / batch_size as f64;
                 let mut learn = |loss: &Tensor, prefix: &str| {
                     let own = tasks::number(loss)?;
-                    if !in_parts {
-                        if own.is_finite() {
-                            let gradients = loss.backward()?;
-                            holder.release()?;
-                            optimiser.apply(&gradients, rate, prefix)?;
-                            // A task may go on from here, with another loss.
-                            holder.hold()?;
-                        }
-                        return Ok(own);
-                    }
                     // Gradients of the part's share of the whole batch's loss are shares as well.
-                    let mut gradients = (loss * share)?.backward()?;
+                    let shared = match in_parts {
+                        true => (loss * share)?,
+                        false => loss.clone(),
+                    };
+                    let mut gradients = shared.backward()?;
                     exchange.put(&gradients, &network.parameters, prefix, share * own)?;
                     if !last {
                         return Ok(own);
@@ -281,6 +276,7 @@ impl Trainer<'_> {
                     if all.is_finite() {
                         optimiser.apply(&gradients, rate, prefix)?;
                     }
+                    // A task may go on from here, with another loss.
                     holder.hold()?;
                     Ok(all)
                 };
@@ -428,22 +424,26 @@ impl Trainer<'_> {
                 .for_each(|v| sum.update(&v.to_le_bytes()));
         }
         let sum = sum.finalize();
+        // As bits: what is no number must arrive as such, for then all have to stop.
+        let bits = |(name, value): (String, f64)| (name, value.to_bits());
+        let measures: BTreeMap<String, u64> = found.measures.into_iter().map(bits).collect();
         let broken = |e: serde_json::Error| Error::Setting(e.to_string());
-        let said = (sum, found.score, found.measures);
+        let said = (sum, found.score.to_bits(), measures);
         let mut bytes = serde_json::to_vec(&said).map_err(broken)?;
         self.communicator.broadcast(&mut bytes)?;
-        let (theirs, score, measures): (u32, f64, _) =
+        let (theirs, score, measures): (u32, u64, BTreeMap<String, u64>) =
             serde_json::from_slice(&bytes).map_err(broken)?;
         if theirs != sum {
             return Err(Error::Setting(format!(
-                "{}: process {} no longer holds the numbers that process 0 has: this MPI adds up differently on different processes",
+                "{}: process {} no longer holds the numbers that process 0 has, although both were given the same sums: a fault of a machine, or of the connection",
                 self.phase,
                 self.communicator.rank()
             )));
         }
+        let number = |(name, bits)| (name, f64::from_bits(bits));
         Ok(tasks::Evaluation {
-            score,
-            measures,
+            score: f64::from_bits(score),
+            measures: measures.into_iter().map(number).collect(),
             ..tasks::Evaluation::default()
         })
     }
@@ -584,101 +584,6 @@ impl Trainer<'_> {
         // Few counts of each were tried: in the proportions of those found, all of the total is given out.
         let sizes: Vec<usize> = parameters.iter().map(|p| p.kept()).collect();
         Ok(share_out(total, &kept(&found), &sizes))
-    }
-}
-
-/// What processes tell one another in a step: gradients, the loss, and whether one wants to stop.
-struct Exchange<'a> {
-    communicator: &'a dyn Communicator,
-    /// Of this process's parts of a batch, gradients and loss.
-    parts: Vec<Vec<f32>>,
-    /// With what the names of the parameters begin that these are of.
-    prefix: String,
-    /// Of a step, what this process gave to sums.
-    bytes: usize,
-    asked_to_stop: bool,
-    /// Whether any process was asked to stop.
-    stopping: bool,
-}
-
-impl<'a> Exchange<'a> {
-    fn new(communicator: &'a dyn Communicator) -> Self {
-        Exchange {
-            communicator,
-            parts: Vec::new(),
-            prefix: String::new(),
-            bytes: 0,
-            asked_to_stop: false,
-            stopping: false,
-        }
-    }
-
-    fn begin(&mut self, asked_to_stop: bool) {
-        self.bytes = 0;
-        self.asked_to_stop = asked_to_stop;
-    }
-
-    /// Takes the gradients of the parameters that begin with `prefix` and the loss of a part of a batch, both shares of the whole batch's.
-    fn put(
-        &mut self,
-        gradients: &GradStore,
-        parameters: &[Parameter],
-        prefix: &str,
-        loss: f64,
-    ) -> Result<()> {
-        if self.parts.is_empty() {
-            self.prefix = prefix.into();
-        } else if self.prefix != prefix {
-            return Err(Error::Setting(
-                "networks that learn in turns can't go through a batch in parts that come one after the other: leave --parts out".into(),
-            ));
-        }
-        let mut part: Vec<f32> = Vec::new();
-        for p in parameters.iter().filter(|p| p.name().starts_with(prefix)) {
-            let gradient = gradients.get(&p.variable());
-            let gradient = gradient.ok_or_else(|| Error::NoGradient(p.name().into()))?;
-            part.extend(gradient.flatten_all()?.to_vec1::<f32>()?);
-        }
-        part.push(loss as f32);
-        self.parts.push(part);
-        Ok(())
-    }
-
-    /// Adds up what was taken, in one sum over all processes, and puts it in the place of the gradients. Gives the loss of the whole batch.
-    fn sum(
-        &mut self,
-        gradients: &mut GradStore,
-        parameters: &[Parameter],
-        prefix: &str,
-    ) -> Result<f64> {
-        let mut all = sum_in_pairs(std::mem::take(&mut self.parts));
-        all.push(f32::from(u8::from(self.asked_to_stop)));
-        if self.communicator.size() > 1 {
-            self.bytes += size_of_val(&all[..]);
-            self.communicator.sum(&mut all)?;
-        }
-        let mut rest = &all[..];
-        for p in parameters.iter().filter(|p| p.name().starts_with(prefix)) {
-            let value = p.variable();
-            let (own, others) = rest.split_at(value.elem_count());
-            rest = others;
-            gradients.insert(
-                &value,
-                Tensor::from_slice(own, value.shape(), value.device())?,
-            );
-        }
-        self.stopping |= rest[1] > 0.0;
-        Ok(f64::from(rest[0]))
-    }
-
-    /// The sum of what the processes have.
-    fn total(&self, own: f64) -> Result<f64> {
-        if self.communicator.size() == 1 {
-            return Ok(own);
-        }
-        let mut values = [own as f32];
-        self.communicator.sum(&mut values)?;
-        Ok(f64::from(values[0]))
     }
 }
 

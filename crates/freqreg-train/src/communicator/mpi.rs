@@ -44,11 +44,6 @@ impl Mpi {
             _universe: universe,
         })
     }
-
-    /// The name of the machine, as MPI knows it.
-    pub fn machine() -> String {
-        mpi::environment::processor_name().unwrap_or_default()
-    }
 }
 
 fn number(n: i32) -> Result<usize> {
