@@ -3,7 +3,7 @@
 //! One SVG that stands alone: two columns of small charts with one vertical scale, so that layers can be compared. It is narrow enough to be
 //! read on a telephone, and takes the colours of its reader, light or dark.
 
-use crate::svg::Escaped;
+use crate::svg::{Escaped, STYLE};
 use freqreg_file::{Model, Storage, Tensor};
 use std::fmt::Write;
 
@@ -29,13 +29,9 @@ const NAME: usize = 26;
 /// The most decades drawn: what is smaller by more than that does not stand out from zero.
 const DECADES: i32 = 9;
 
-/// The colours are those of the reports.
-const STYLE: &str = "\
-.paper { fill: #fdfdfb; } .ink { fill: #1d2327; } .quiet { fill: #565f66; } .rule { stroke: #dcdcd4; } \
-.prefix { stroke: #0b6b63; } .plain { stroke: #5b6470; } \
-@media (prefers-color-scheme: dark) { \
-.paper { fill: #14181a; } .ink { fill: #e7e9e6; } .quiet { fill: #a3acb0; } .rule { stroke: #333b3f; } \
-.prefix { stroke: #4fc9b8; } .plain { stroke: #a4afb9; } }";
+/// What is drawn of tensors that are stored whole.
+const PLAIN: &str =
+    ".plain { color: #5b6470; } @media (prefers-color-scheme: dark) { .plain { color: #a4afb9; } }";
 
 /// The picture.
 pub(crate) fn spectrum(model: &Model) -> String {
@@ -48,7 +44,7 @@ pub(crate) fn spectrum(model: &Model) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-labelledby=\"title description\" \
          style=\"display: block; width: 100%; max-width: 45rem; height: auto; margin: 0 auto\" \
          font-family=\"system-ui, 'DejaVu Sans', sans-serif\" font-size=\"13\">\n\
-         <title id=\"title\">{}</title>\n<desc id=\"description\">{}</desc>\n<style>{STYLE}</style>\n\
+         <title id=\"title\">{}</title>\n<desc id=\"description\">{}</desc>\n<style>{STYLE}{PLAIN}</style>\n\
          <rect class=\"paper\" width=\"{WIDTH}\" height=\"{height}\" rx=\"6\"/>\n",
         Escaped(&title),
         Escaped(&description(&curves)),
@@ -192,11 +188,11 @@ impl<'a> Curve<'a> {
         };
         let kind = match self.tensor.storage {
             Storage::Plain => "plain",
-            Storage::Prefix { .. } => "prefix",
+            Storage::Prefix { .. } => "mark",
         };
         let _ = write!(
             svg,
-            "<path class=\"{kind}\" stroke-width=\"{wide:.2}\" d=\""
+            "<path class=\"{kind}\" stroke=\"currentColor\" stroke-width=\"{wide:.2}\" d=\""
         );
         for (i, &magnitude) in bars.iter().enumerate().filter(|(_, m)| **m > 0.0) {
             let (x, y) = (

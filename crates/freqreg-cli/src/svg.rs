@@ -2,6 +2,12 @@
 
 use std::fmt::{self, Write};
 
+/// The colours of paper, ink and rules, those of the reports, in light and in the dark; and of what a picture marks, in `mark`.
+pub(crate) const STYLE: &str = "\
+.paper { fill: #fdfdfb; } .ink { fill: #1d2327; } .quiet { fill: #565f66; } .rule { stroke: #dcdcd4; } .mark { color: #0b6b63; } \
+@media (prefers-color-scheme: dark) { \
+.paper { fill: #14181a; } .ink { fill: #e7e9e6; } .quiet { fill: #a3acb0; } .rule { stroke: #333b3f; } .mark { color: #4fc9b8; } }";
+
 /// A text that may hold anything, escaped as XML when it is printed.
 pub(crate) struct Escaped<'a>(pub(crate) &'a str);
 

@@ -1,7 +1,7 @@
 //! The scores of a sweep against the numbers that are kept, as one SVG that stands alone.
 
 use super::Row;
-use crate::svg::Escaped;
+use crate::svg::{Escaped, STYLE};
 use std::fmt::Write;
 
 const WIDTH: f64 = 640.0;
@@ -10,12 +10,6 @@ const LEFT: f64 = 70.0;
 const RIGHT: f64 = 620.0;
 const TOP: f64 = 44.0;
 const FOOT: f64 = 310.0;
-
-/// The colours are those of the reports.
-const STYLE: &str = "\
-.paper { fill: #fdfdfb; } .ink { fill: #1d2327; } .quiet { fill: #565f66; } .rule { stroke: #dcdcd4; } .dot { fill: #0b6b63; } \
-@media (prefers-color-scheme: dark) { \
-.paper { fill: #14181a; } .ink { fill: #e7e9e6; } .quiet { fill: #a3acb0; } .rule { stroke: #333b3f; } .dot { fill: #4fc9b8; } }";
 
 /// A dot for each run: across the logarithm of the numbers that are kept, up the score.
 pub(super) fn draw(rows: &[Row]) -> String {
@@ -31,9 +25,13 @@ pub(super) fn draw(rows: &[Row]) -> String {
     let kept = |k: usize| (k.max(1) as f64).log10();
     let (first, last) = range(&mut reports().map(|r| kept(r.regularised.kept)));
     let (low, high) = range(&mut reports().map(|r| r.regularised.test));
+    let metric = rows[0].reports[0].metric;
+    let (low, high) = match metric.is_share() {
+        true => (low.max(0.0), high.min(1.0)),
+        false => (low, high),
+    };
     let across = |k: usize| LEFT + (kept(k) - first) / (last - first) * (RIGHT - LEFT);
     let up = |score: f64| FOOT - (score - low) / (high - low) * (FOOT - TOP);
-    let metric = rows[0].reports[0].metric;
     let title = format!("Test {} against numbers kept", metric.name());
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-labelledby=\"title\" \
@@ -76,7 +74,7 @@ pub(super) fn draw(rows: &[Row]) -> String {
         for report in &row.reports {
             let _ = writeln!(
                 svg,
-                "<circle class=\"dot\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"4\"><title>{}, seed {}: {}</title></circle>",
+                "<circle class=\"mark\" fill=\"currentColor\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"4\"><title>{}, seed {}: {}</title></circle>",
                 across(report.regularised.kept),
                 up(report.regularised.test),
                 Escaped(&row.label),
