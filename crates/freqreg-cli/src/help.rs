@@ -97,7 +97,8 @@ The file names experiments, and with each of them every seed, every budget and e
 Only experiments is needed; seeds is [1] otherwise, budgets those of the experiments. set takes what --set of freqreg reproduce does, with a list of \
 values, and arguments is given to every run. Each run has a folder of its own, with what freqreg reproduce leaves there and with log.txt, what it said.
 
-The same command again runs what is missing or was cut off, from its last checkpoint; nothing that is done is done again. Then table.md has the \
+The same command again runs what is missing or was cut off, from its last checkpoint; nothing that is done is done again, but for a run whose \
+arguments the file has changed. Then table.md has the \
 mean of the seeds of each setting, with their standard deviation, and plot.svg a dot for each run.
 
 --slurm writes a script for a cluster instead, whose folders all its machines must see: an array with a job for each run that is missing.",

@@ -8,7 +8,7 @@ use freqreg_train::experiment::Experiment;
 use freqreg_train::report::Report;
 use freqreg_train::reproduce::read_report;
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -65,6 +65,9 @@ fn first_seed() -> Vec<u64> {
     vec![1]
 }
 
+/// In a run's folder, what it was given, a line each.
+const ARGUMENTS: &str = "arguments.txt";
+
 /// One run of a sweep.
 #[derive(Clone, Debug, PartialEq)]
 struct Run {
@@ -108,7 +111,14 @@ impl Grid {
             )));
         }
         // A mistake is found before the first run, not behind it.
+        let mut names = BTreeSet::new();
         for run in grid.runs() {
+            if !names.insert(run.name.clone()) {
+                return Err(wrong(format!(
+                    "two runs would go into one folder, {}: give no value twice, and files of experiments different names",
+                    run.name
+                )));
+            }
             let set = run.arguments.windows(2).filter(|w| w[0] == "--set");
             let set: Vec<String> = set.map(|w| w[1].clone()).collect();
             Experiment::find_with(&run.arguments[0], &set).map_err(|e| wrong(e.to_string()))?;
@@ -176,8 +186,22 @@ impl Run {
         run
     }
 
+    /// The report, if the run is done: one of other arguments, from before the grid was changed, is none of it.
     fn report(&self, out: &Path) -> Option<Report> {
+        if !self.is_begun(out) {
+            return None;
+        }
         read_report(&out.join(&self.name).join("report.json")).ok()
+    }
+
+    /// Whether what is in the run's folder was made with its arguments.
+    fn is_begun(&self, out: &Path) -> bool {
+        let path = out.join(&self.name).join(ARGUMENTS);
+        std::fs::read_to_string(path).is_ok_and(|text| text == self.text())
+    }
+
+    fn text(&self) -> String {
+        self.arguments.join("\n") + "\n"
     }
 
     /// The run in a process of its own, which says what it has to say into `log.txt` in its folder.
@@ -187,11 +211,27 @@ impl Run {
         let path = folder.join("log.txt");
         let log = std::fs::File::create(&path).map_err(|e| failed(&path, &e))?;
         let also = log.try_clone().map_err(|e| failed(&path, &e))?;
+        let resume = self.is_begun(out);
+        if !resume {
+            // An older report must not pass for this run's, whenever it is cut off.
+            let report = folder.join("report.json");
+            match std::fs::remove_file(&report) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(failed(&report, &e));
+                }
+                _ => {}
+            }
+        }
+        freqreg_file::write_atomically(folder.join(ARGUMENTS), self.text().as_bytes())?;
         let program = std::env::current_exe()?;
         let mut command = Command::new(program);
         command.arg("reproduce").args(&self.arguments);
         command.arg("--out").arg(&folder);
-        command.args(["--threads", &threads.to_string(), "--resume"]);
+        command.args(["--threads", &threads.to_string()]);
+        // Without it, what another grid left in the folder is removed.
+        if resume {
+            command.arg("--resume");
+        }
         command.stdin(Stdio::null()).stdout(log).stderr(also);
         Ok(command.spawn()?)
     }
@@ -478,6 +518,24 @@ mod tests {
     }
 
     #[test]
+    fn a_run_of_other_arguments_is_not_done() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path();
+        let run = grid("experiments = ['lenet5']").runs().remove(0);
+        let changed = grid("experiments = ['lenet5']\narguments = ['--quick']")
+            .runs()
+            .remove(0);
+        assert_eq!(run.name, changed.name);
+        let report = "../../docs/results/lenet5-default-seed1.json";
+        let report = Path::new(env!("CARGO_MANIFEST_DIR")).join(report);
+        std::fs::create_dir(out.join(&run.name)).unwrap();
+        std::fs::copy(report, out.join(&run.name).join("report.json")).unwrap();
+        assert!(run.report(out).is_none());
+        std::fs::write(out.join(&run.name).join(ARGUMENTS), run.text()).unwrap();
+        assert!(run.report(out).is_some() && changed.report(out).is_none());
+    }
+
+    #[test]
     fn what_can_not_be_run_is_refused_before_anything_runs() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("grid.toml");
@@ -500,6 +558,10 @@ mod tests {
             (
                 "experiments = ['lenet5']\n[set]\n'regularised.model.pool' = []",
                 "no values",
+            ),
+            (
+                "experiments = ['lenet5']\nseeds = [1, 1]",
+                "one folder, lenet5-seed1",
             ),
         ] {
             std::fs::write(&path, text).unwrap();
