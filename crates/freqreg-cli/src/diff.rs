@@ -1,7 +1,7 @@
 //! `freqreg diff`: what changed between two model files, as a file.
 
 use crate::Failure;
-use crate::io::{Input, Output, at_most_one_standard, facts};
+use crate::io::{Input, Output, another_file, at_most_one_standard, facts};
 use clap::ValueHint;
 
 #[derive(clap::Args)]
@@ -22,6 +22,8 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     at_most_one_standard(&[&args.old, &args.new])?;
+    another_file(&args.old, &args.output)?;
+    another_file(&args.new, &args.output)?;
     let ((old, _), (new, whole)) = (args.old.model()?, args.new.model()?);
     let update = old.update_to(&new).map_err(|fault| Failure {
         message: format!("error: {} and {}: {fault}", args.old, args.new),
@@ -33,11 +35,15 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let sentence = match unchanged {
         true => format!("{}: nothing changed, {bytes} bytes", args.output),
         false => format!(
-            "{}: {} of {} tensors changed, {bytes} bytes ({} has {whole})",
+            "{}: {} of {} tensors changed, {bytes} bytes ({} has {whole}{})",
             args.output,
             update.tensors.len(),
             new.tensors.len(),
             args.new,
+            match bytes < whole {
+                true => "",
+                false => ", so better send that",
+            },
         ),
     };
     let names: Vec<&str> = update.tensors.iter().map(|t| t.name.as_str()).collect();

@@ -218,7 +218,8 @@ not trained in this form holds little in few coefficients, and fewer bits often 
 and at the error, and try the network with the weights that freqreg unpack gives back. Tensors with one axis, biases and the numbers of norms, are stored \
 whole in float16 (float32 with --number float32); freqreg quantize rounds them too.
 
-Weights are float16, bfloat16, float32 or float64, finite, of one to eight axes. Other tensors, as the counters of batch norms or scalars, are left out by --skip '*_tracked'.
+Weights are float16, bfloat16, float32 or float64, finite, of one to eight axes. Other tensors, as the counters of batch norms or scalars, are left out by --skip '*_tracked'. \
+Of the file's metadata architecture and config are taken over, the rest is not; and freqreg unpack gives float32, whatever there was.
 
 The energy kept is the sum of squares of the coefficients that are kept, before they are rounded, in parts of that of all. The error is the root mean square \
 of what the rebuilt weights differ by, rounding included, in parts of that of the weights themselves. Both are in --json too, for each tensor, as energy_kept \
@@ -270,7 +271,8 @@ the weights.",
         text: "\
 An update is a model file with the tensors that changed or came anew, and the names of those that are gone. It knows the model that it was made from \
 and the one that it leads to by checksums of what they hold, not of their bytes: the same model in an older version of the format has the same. Its \
-architecture is update:NAME, so that nothing takes it for a network. Both models must have the same architecture.
+architecture is update:NAME, so that nothing takes it for a network. Both models must have the same architecture. A tensor that changed is whole in the \
+update, so where all of them changed, the new file is the better one to send. How far weights are apart, freqreg unpack and a program of yours can say.
 
 Where nothing changed, that is said, and an update that changes nothing is written.
 

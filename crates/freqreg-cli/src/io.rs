@@ -136,9 +136,17 @@ pub(crate) fn at_most_one_standard(inputs: &[&Input]) -> Result<(), Failure> {
     }
 }
 
-/// Refuses to write over the file that is read where the two are of different kinds: it would be lost.
+/// Refuses to write over the file that is read where that is not what the output is to take the place of: it would be lost.
 pub(crate) fn another_file(input: &Input, output: &Output) -> Result<(), Failure> {
-    let (Input::File(from), Output::File(to)) = (input, output) else {
+    match input {
+        Input::Standard => Ok(()),
+        Input::File(path) => another_path(path, output),
+    }
+}
+
+/// As [`another_file`], for a file that is no model.
+pub(crate) fn another_path(from: &Path, output: &Output) -> Result<(), Failure> {
+    let Output::File(to) = output else {
         return Ok(());
     };
     match (from.canonicalize(), to.canonicalize()) {

@@ -1,14 +1,14 @@
 //! `freqreg pack`: ordinary weights as kept coefficients, without training.
 
 use crate::Failure;
-use crate::io::{Input, Output, another_file, facts};
+use crate::io::{Input, Output, another_file, another_path, facts};
 use crate::table::lined_up;
 use clap::ValueHint;
 use clap::builder::RangedU64ValueParser;
 use freqreg_dct::KeepOrder;
 use freqreg_file::{
-    DenseTensor, Fault, Limits, Model, NumberKind, Packed, Spectrum, pack_plain, pack_within,
-    parse_safetensors, read_safetensors,
+    DenseTensor, Fault, Limits, MAX_AXES, Model, NumberKind, Packed, Spectrum, pack_plain,
+    pack_within, parse_safetensors, read_safetensors,
 };
 use freqreg_train::network::{codec, tidied};
 use serde::Deserialize;
@@ -25,13 +25,8 @@ pub(crate) struct Args {
     /// The model file to write, or - for standard output
     #[arg(short, long, value_name = "OUT.freq", value_hint = ValueHint::FilePath)]
     output: Output,
-    /// How many coefficients of each tensor are kept: a share, as 1%, or a number of them
-    #[arg(
-        long,
-        value_name = "SHARE%|N",
-        required_unless_present = "target_bytes",
-        allow_negative_numbers = true
-    )]
+    /// How many coefficients of each tensor are kept: a share, as 1%, or a number of them, at most all
+    #[arg(long, value_name = "SHARE%|N", allow_negative_numbers = true)]
     keep: Option<Keep>,
     /// The largest file that will do; its bytes are shared out among the tensors so that the errors of all, each in parts of its tensor, add up
     /// to little. What --keep says is the most then
@@ -43,7 +38,7 @@ pub(crate) struct Args {
     /// Which coefficients are kept, the first in this order: zigzag, inverse-sqrt or weights:W,W,.. with a weight for each axis
     #[arg(long, default_value = "zigzag")]
     order: KeepOrder,
-    /// How the coefficients are stored: float16, float32 or bits:N (2 to 16) [default: float16; with --target-bytes whichever of 3 to 10 bits serves
+    /// How the coefficients are stored: float16, float32 or bits:N (2 to 16) [default: float16; with --target-bytes whichever of 3 to 16 bits serves
     /// best]
     #[arg(long, value_name = "FORM")]
     number: Option<NumberKind>,
@@ -92,7 +87,13 @@ impl FromStr for Keep {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
-            format!("`{text}` is neither a share above 0% and up to 100% nor a number of 1 or more")
+            let share = match text.parse::<f64>() {
+                Ok(part) if part > 0.0 && part < 1.0 => format!(": the share is {}%", 100.0 * part),
+                _ => String::new(),
+            };
+            format!(
+                "`{text}` is neither a share above 0% and up to 100% nor a number of 1 or more{share}"
+            )
         };
         match text.strip_suffix('%') {
             Some(share) => match share.trim().parse::<f64>() {
@@ -135,6 +136,17 @@ struct Layer {
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     another_file(&args.file, &args.output)?;
+    if let Some(path) = &args.per_layer {
+        another_path(path, &args.output)?;
+    }
+    if args.keep.is_none() && args.target_bytes.is_none() {
+        return Err(Failure {
+            message: "error: how much is kept? Give --keep, a share as 10% or a number of coefficients for each tensor, or \
+                      --target-bytes, the size of the file"
+                .into(),
+            code: 2,
+        });
+    }
     let limits = Limits::default();
     let source = match &args.file {
         Input::File(path) => read_safetensors(path, &limits)?,
@@ -163,7 +175,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             code: 1,
         });
     }
-    let layers = per_layer(args, &tensors)?;
+    let layers = per_layer(args, &tensors, &skipped)?;
     let number = args.bits.map(NumberKind::Bits).or(args.number);
     let model = |packed: &[Packed]| {
         tidied(Model {
@@ -262,7 +274,9 @@ fn within(
     mut bytes: impl FnMut(&[Packed]) -> freqreg_file::Result<usize>,
 ) -> Result<Option<Vec<Packed>>, Failure> {
     let places: Vec<usize> = spectra.iter().map(|(place, ..)| *place).collect();
-    let free: Vec<NumberKind> = [3, 4, 5, 6, 7, 8, 10].map(NumberKind::Bits).to_vec();
+    let free: Vec<NumberKind> = [3, 4, 5, 6, 7, 8, 10, 12, 14, 16]
+        .map(NumberKind::Bits)
+        .to_vec();
     let spectra: Vec<(Spectrum, Vec<NumberKind>)> = spectra
         .into_iter()
         .map(|(_, s, number)| (s, number.map_or_else(|| free.clone(), |n| vec![n])))
@@ -280,27 +294,45 @@ fn within(
 
 /// Refuses what can't be stored, all of it at once.
 fn check(args: &Args, tensors: &[DenseTensor]) -> Result<(), Failure> {
+    if tensors.is_empty() {
+        return Err(Failure {
+            message: format!(
+                "error: {}: there is no tensor to store{}",
+                args.file,
+                match args.skip.is_empty() {
+                    true => "",
+                    false => ": --skip leaves out all that there are",
+                }
+            ),
+            code: 1,
+        });
+    }
     let mut unfit = Vec::new();
+    let mut broken = false;
     for t in tensors {
         let reason = match (&t.values, t.first_not_finite()) {
             (None, _) => format!("holds numbers of type {}, which are no weights", t.dtype),
-            _ if t.shape.is_empty() || t.shape.contains(&0) => {
+            _ if t.shape.is_empty() || t.shape.contains(&0) || t.shape.len() > MAX_AXES => {
                 format!(
-                    "has the shape {:?}: what has no axis or no number can't be stored",
+                    "has the shape {:?}: stored is what has 1 to {MAX_AXES} axes, none of them empty",
                     t.shape
                 )
             }
-            (_, Some((index, value))) => format!("holds {value} at {index}"),
+            (_, Some((index, value))) => {
+                broken = true;
+                format!("holds {value} at {:?}", indices(&t.shape, index))
+            }
             _ => continue,
         };
         unfit.push(format!("tensor `{}` {reason}", t.name));
     }
-    if tensors.is_empty() {
-        unfit.push("there is no tensor to store".into());
-    }
     if unfit.is_empty() {
         return Ok(());
     }
+    let damaged = match broken {
+        true => " What is no finite number comes from a training that failed.",
+        false => "",
+    };
     let more = match unfit.len().saturating_sub(5) {
         0 => String::new(),
         n => format!("; and {n} more"),
@@ -308,7 +340,7 @@ fn check(args: &Args, tensors: &[DenseTensor]) -> Result<(), Failure> {
     unfit.truncate(5);
     Err(Failure {
         message: format!(
-            "error: {}: {}{more}\nLeave out with --skip NAME what is not needed; * stands for anything.",
+            "error: {}: {}{more}\nLeave out with --skip NAME what is not needed; * stands for anything.{damaged}",
             args.file,
             unfit.join("; ")
         ),
@@ -316,8 +348,21 @@ fn check(args: &Args, tensors: &[DenseTensor]) -> Result<(), Failure> {
     })
 }
 
+/// Where an element stands, an index for each axis.
+fn indices(shape: &[usize], mut index: usize) -> Vec<usize> {
+    let mut at = vec![0; shape.len()];
+    for (at, &length) in at.iter_mut().zip(shape).rev() {
+        (*at, index) = (index % length, index / length);
+    }
+    at
+}
+
 /// What `--per-layer` says of each tensor.
-fn per_layer(args: &Args, tensors: &[DenseTensor]) -> Result<Vec<Layer>, Failure> {
+fn per_layer(
+    args: &Args,
+    tensors: &[DenseTensor],
+    skipped: &[DenseTensor],
+) -> Result<Vec<Layer>, Failure> {
     let Some(path) = &args.per_layer else {
         return Ok(vec![Layer::default(); tensors.len()]);
     };
@@ -327,7 +372,7 @@ fn per_layer(args: &Args, tensors: &[DenseTensor]) -> Result<Vec<Layer>, Failure
     };
     let text = std::fs::read_to_string(path).map_err(|e| match e.kind() {
         std::io::ErrorKind::InvalidData => wrong("it is no text; a TOML file is wanted".into()),
-        _ => wrong(e.to_string()),
+        _ => wrong(format!("cannot be read: {e}")),
     })?;
     let mut layers: BTreeMap<String, Layer> = toml::from_str(&text).map_err(|e| {
         wrong(format!(
@@ -344,6 +389,9 @@ fn per_layer(args: &Args, tensors: &[DenseTensor]) -> Result<Vec<Layer>, Failure
         .map(|t| layers.remove(&t.name).unwrap_or_default())
         .collect();
     match layers.keys().next() {
+        Some(name) if skipped.iter().any(|t| t.name == *name) => {
+            Err(wrong(format!("tensor `{name}` is left out by --skip")))
+        }
         Some(name) => Err(wrong(format!(
             "there is no tensor `{name}` in {}",
             args.file

@@ -1,7 +1,7 @@
 //! `freqreg patch`: an update applied to the model file that it was made from.
 
 use crate::Failure;
-use crate::io::{Input, Output, at_most_one_standard, facts};
+use crate::io::{Input, Output, another_file, at_most_one_standard, facts};
 use clap::ValueHint;
 
 #[derive(clap::Args)]
@@ -22,6 +22,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     at_most_one_standard(&[&args.old, &args.update])?;
+    another_file(&args.update, &args.output)?;
     let ((old, _), (update, _)) = (args.old.model()?, args.update.model()?);
     let new = old.updated(&update).map_err(|fault| Failure {
         message: format!("error: {} with {}: {fault}", args.old, args.update),

@@ -381,6 +381,8 @@ fn one(
     };
     let data = freqreg_data::Options {
         folder: args.data.clone(),
+        // One process says what there is to say of the data.
+        notify: (communicator.rank() > 0).then(|| Box::new(|_: &str| ()) as Box<_>),
         ..freqreg_data::Options::default()
     };
     // The first one fetches what is missing, the others of its machine find it.

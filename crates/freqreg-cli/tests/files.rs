@@ -143,6 +143,17 @@ fn what_does_not_fit_is_refused_and_nothing_is_written() {
     std::fs::write(folder.path().join("text"), "no model").unwrap();
     let said = refused(&run(&["quantize", "text", "-o", "out.freq"]), 1);
     assert!(said.contains("text: not a .freq file"), "{said}");
+    let weights = safetensors(&[("a", &[2, 3], smooth(2, 3))]);
+    std::fs::write(folder.path().join("weights"), weights).unwrap();
+    std::fs::write(folder.path().join("empty"), "").unwrap();
+    for (file, kind) in [("weights", "freqreg pack"), ("empty", "is empty")] {
+        let said = refused(&run(&["inspect", file]), 1);
+        assert!(said.contains(kind), "{said}");
+    }
+    for (file, kind) in [("text", "begins with"), ("empty", "is empty")] {
+        let said = refused(&run(&["pack", file, "-o", "out.freq", "--keep", "1%"]), 1);
+        assert!(said.contains(kind), "{said}");
+    }
     for wrong in [
         ["--bits", "1"],
         ["--bits", "17"],
@@ -507,14 +518,20 @@ fn what_cannot_be_packed_is_named() {
     let pack = |more: &[&str]| run(&[&["pack", "in.safetensors", "-o", "out.freq"], more].concat());
     let said = refused(&pack(&["--keep", "1%"]), 1);
     assert!(
-        said.contains("`a.weight` holds NaN at 4") && said.contains("`n`"),
+        said.contains("`a.weight` holds NaN at [1, 1]") && said.contains("`n`"),
         "{said}"
     );
     let said = refused(&pack(&["--keep", "1%", "--skip", "*"]), 1);
     assert!(said.contains("no tensor"), "{said}");
     let said = refused(&pack(&["--keep", "0%"]), 2);
     assert!(said.contains("0%"), "{said}");
-    refused(&pack(&[]), 2);
+    let said = refused(&pack(&["--keep", "0.25"]), 2);
+    assert!(said.contains("the share is 25%"), "{said}");
+    let said = refused(&pack(&[]), 2);
+    assert!(
+        said.contains("--keep") && said.contains("--target-bytes"),
+        "{said}"
+    );
 
     let bytes = safetensors(&[("a.weight", &[2, 3], smooth(2, 3))]);
     std::fs::write(folder.path().join("in.safetensors"), bytes).unwrap();
@@ -538,6 +555,16 @@ fn what_cannot_be_packed_is_named() {
         let said = refused(&pack(&["--keep", "50%", "--per-layer", "layers.toml"]), 1);
         assert!(said.contains(part), "{said}");
     }
+    let text = r#""a.weight" = { keep = 3 }"#;
+    std::fs::write(folder.path().join("layers.toml"), text).unwrap();
+    let bytes = safetensors(&[
+        ("a.weight", &[2, 3], smooth(2, 3)),
+        ("b", &[2, 3], smooth(2, 3)),
+    ]);
+    std::fs::write(folder.path().join("two.safetensors"), bytes).unwrap();
+    let line = "pack two.safetensors -o out.freq --keep 50% --skip a* --per-layer layers.toml";
+    let said = refused(&run(&line.split(' ').collect::<Vec<_>>()), 1);
+    assert!(said.contains("left out by --skip"), "{said}");
     std::fs::write(folder.path().join("layers.toml"), [0xff, 0xfe]).unwrap();
     let said = refused(&pack(&["--keep", "50%", "--per-layer", "layers.toml"]), 1);
     assert!(said.contains("no text"), "{said}");
@@ -593,6 +620,10 @@ fn what_is_read_is_not_written_over_by_something_else() {
         "unpack old.freq -o old.freq",
         "pack old.freq -o old.freq --keep 10%",
         "import old.freq -o old.freq",
+        "diff old.freq new.freq -o old.freq",
+        "diff new.freq old.freq -o old.freq",
+        "patch new.freq old.freq -o old.freq",
+        "pack new.freq -o old.freq --keep 10% --per-layer old.freq",
     ] {
         let said = refused(&run(line), 2);
         assert!(said.contains("would be lost"), "{said}");

@@ -49,7 +49,7 @@ fn split(bytes: &[u8]) -> Result<Option<(&[u8], u32)>> {
     let head = &bytes[..bytes.len().min(MAGIC.len())];
     if head != MAGIC {
         return Err(Error::NotFreq {
-            found: head.to_vec(),
+            found: bytes[..bytes.len().min(9)].to_vec(),
         });
     }
     // The version comes before the checksum: a newer format may well have another one.

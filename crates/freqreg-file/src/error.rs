@@ -5,8 +5,32 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 #[cfg(feature = "std")]
 use std::{io, path::PathBuf};
+
+/// What the first bytes of a file of another kind than was expected say that it is.
+pub(crate) struct Beginning<'a>(pub(crate) &'a [u8]);
+
+impl fmt::Display for Beginning<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let found = self.0;
+        match found {
+            [] => f.write_str("is empty"),
+            [a, b, c, d, ..] if [*a, *b, *c, *d] == crate::wire::MAGIC => {
+                f.write_str("is a .freq file already")
+            }
+            [b'P', b'K', ..] => f.write_str(
+                "is a zip archive, as PyTorch's .pt files are: freqreg import reads the authors', and of others \
+                 safetensors.torch.save_file writes the weights",
+            ),
+            [_, _, _, _, _, _, _, _, b'{', ..] => {
+                f.write_str("looks like safetensors, from which freqreg pack makes one")
+            }
+            _ => write!(f, "begins with {found:02x?}"),
+        }
+    }
+}
 
 /// The result of this crate's functions.
 pub type Result<T, E = Error> = core::result::Result<T, E>;
@@ -36,12 +60,9 @@ pub enum Error {
         error: Box<Error>,
     },
     /// The first bytes are not those of a `.freq` file.
-    #[error(
-        "not a .freq file: it begins with {found:02x?}, and every .freq file begins with {:02x?}",
-        crate::wire::MAGIC
-    )]
+    #[error("not a .freq file: it {}", Beginning(found))]
     NotFreq {
-        /// The first bytes, at most four.
+        /// The first bytes, at most nine.
         found: Vec<u8>,
     },
     /// The file is of a version that this crate does not know.

@@ -14,6 +14,7 @@ use half::{bf16, f16};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use crate::error::Beginning;
 use crate::{Error, Fault, Limits, MAX_AXES, Result};
 
 /// What a safetensors file holds.
@@ -54,10 +55,7 @@ impl DenseTensor {
 #[non_exhaustive]
 pub enum SafetensorsFault {
     /// The file has another form.
-    #[error(
-        "not a safetensors file: it begins with {found:02x?}, and the length of a header and the header, which begins \
-         with a brace, do not fit in its {length} bytes"
-    )]
+    #[error("{}", other_form(found, *length))]
     NotSafetensors {
         /// The first bytes, at most nine.
         found: Vec<u8>,
@@ -73,6 +71,16 @@ pub enum SafetensorsFault {
     /// The file could not be read to its end.
     #[error("the file cannot be read to its end: {0}")]
     Io(#[from] io::Error),
+}
+
+fn other_form(found: &[u8], length: u64) -> String {
+    match found.split_first_chunk() {
+        Some((announced, b"{")) => format!(
+            "not a safetensors file, or one that was cut short: its header would have {} bytes, and the file has {length} in all",
+            u64::from_le_bytes(*announced)
+        ),
+        _ => format!("not a safetensors file: it {}", Beginning(found)),
+    }
 }
 
 /// Reads a safetensors file: the tensors with a floating point whole, of the others what they are.

@@ -117,7 +117,7 @@ impl Keep {
         Budget::Count(k).into()
     }
 
-    /// A share of the coefficients, in zigzag order.
+    /// A share of the coefficients, above 0 and up to 1, in zigzag order.
     pub fn fraction(share: f64) -> Self {
         Budget::Fraction(share).into()
     }
@@ -134,7 +134,7 @@ impl Keep {
         self
     }
 
-    /// The same with coefficients that start differently.
+    /// The same with coefficients that start differently; the default is [`Init::VariancePreserving`].
     pub fn init(mut self, init: Init) -> Self {
         self.init = init;
         self

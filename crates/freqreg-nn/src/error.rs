@@ -9,7 +9,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Error {
     /// A budget asks for no coefficient at all, or for more than the tensor has.
     #[error(
-        "the budget of `{name}` is {asked}, but its weight of shape {shape:?} has {count} coefficients: give 1 to {count}"
+        "the budget of `{name}` is {asked}, but its weight of shape {shape:?} has {count} coefficients: give 1 to {count}, or a share above 0 and up to 1"
     )]
     Budget {
         /// The parameter.

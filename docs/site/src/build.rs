@@ -35,7 +35,90 @@ pub fn build(parts: &Parts, out: &Path) -> Result<(), String> {
         .and_then(|bindgen| bindgen.typescript(false).generate(&demo))
         .map_err(|e| format!("{}: {e:#}", parts.wasm.display()))?;
     copy(&parts.book.join("web/models"), &demo.join("models"))?;
-    copy(&parts.api, &out.join("api"))
+    copy(&parts.api, &out.join("api"))?;
+    link_items(&out.join("crates"), &out.join("api"))
+}
+
+/// The pages of crates are also the front pages of their API documentation, where items in brackets become links by themselves. Here they become
+/// links to there.
+fn link_items(pages: &Path, api: &Path) -> Result<(), String> {
+    for entry in std::fs::read_dir(pages).map_err(|e| at(pages, e))? {
+        let path = entry.map_err(|e| at(pages, e))?.path();
+        let Some(name) = path.file_name().and_then(|n| n.to_str()) else {
+            continue;
+        };
+        let Some(own) = name.strip_suffix(".html") else {
+            continue;
+        };
+        let page = std::fs::read_to_string(&path).map_err(|e| at(&path, e))?;
+        let linked = with_links(&page, |item| {
+            documented(api, &format!("freqreg_{own}"), item)
+        });
+        let linked = linked.map_err(|item| {
+            format!(
+                "{}: `{item}` is in no crate's API documentation",
+                path.display()
+            )
+        })?;
+        std::fs::write(&path, linked).map_err(|e| at(&path, e))?;
+    }
+    Ok(())
+}
+
+/// A page whose items in brackets are links to where `place` says that they are documented. The error is an item that is nowhere.
+fn with_links(page: &str, place: impl Fn(&str) -> Option<String>) -> Result<String, String> {
+    const OPEN: &str = "[<code>";
+    const CLOSE: &str = "</code>]";
+    let mut linked = String::new();
+    let mut rest = page;
+    while let Some((before, behind)) = rest.split_once(OPEN) {
+        linked += before;
+        rest = match behind.split_once(CLOSE) {
+            // Nothing but a name: code in brackets may be other things.
+            Some((item, behind))
+                if item
+                    .chars()
+                    .all(|c| c.is_alphanumeric() || "_:".contains(c)) =>
+            {
+                let to = place(item).ok_or_else(|| item.to_owned())?;
+                linked += &format!("<a href=\"../api/{to}\"><code>{item}</code></a>");
+                behind
+            }
+            _ => {
+                linked += OPEN;
+                behind
+            }
+        };
+    }
+    Ok(linked + rest)
+}
+
+/// Where the API documentation has an item, as `Store`, `Keep::dense`, `ops` or `ops::portable`: that of the crate `own`, or of another that it shows.
+fn documented(api: &Path, own: &str, item: &str) -> Option<String> {
+    let page = |path: String| api.join(&path).is_file().then_some(path);
+    let item_of = |module: &str, name: &str| {
+        let kinds = ["struct", "enum", "trait", "fn", "type", "constant"];
+        let of_kind = |kind: &&str| page(format!("{module}/{kind}.{name}.html"));
+        let module = || page(format!("{module}/{name}/index.html"));
+        kinds.iter().find_map(of_kind).or_else(module)
+    };
+    if let Some(whole) = page(format!("{item}/index.html")) {
+        return Some(whole);
+    }
+    [own, "freqreg_dct"]
+        .iter()
+        .find_map(|of| match item.split_once("::") {
+            None => item_of(of, item),
+            Some((owner, member)) => item_of(&format!("{of}/{owner}"), member).or_else(|| {
+                let path = item_of(of, owner)?;
+                let text = std::fs::read_to_string(api.join(&path)).ok()?;
+                let mut anchors = ["method", "variant"]
+                    .iter()
+                    .map(|kind| format!("{kind}.{member}"));
+                let anchor = anchors.find(|a| text.contains(&format!("id=\"{a}\"")))?;
+                Some(format!("{path}#{anchor}"))
+            }),
+        })
 }
 
 /// In the place of a library of 140 kB that colours code, on pages that have none.
@@ -94,6 +177,44 @@ fn copy(from: &Path, to: &Path) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn items_in_brackets_become_links() {
+        let api = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(api.path().join("freqreg_nn/ops/portable")).unwrap();
+        for (path, text) in [
+            ("struct.Keep.html", "<a id=\"method.dense\">"),
+            ("ops/index.html", ""),
+            ("ops/portable/index.html", ""),
+        ] {
+            std::fs::write(api.path().join("freqreg_nn").join(path), text).unwrap();
+        }
+        let linked =
+            |page: &str| with_links(page, |item| documented(api.path(), "freqreg_nn", item));
+        let to = |place: &str, item: &str| {
+            Ok(format!(
+                "a <a href=\"../api/freqreg_nn/{place}\"><code>{item}</code></a> b"
+            ))
+        };
+        for (item, place) in [
+            ("Keep", "struct.Keep.html"),
+            ("Keep::dense", "struct.Keep.html#method.dense"),
+            ("ops", "ops/index.html"),
+            ("ops::portable", "ops/portable/index.html"),
+        ] {
+            assert_eq!(
+                linked(&format!("a [<code>{item}</code>] b")),
+                to(place, item)
+            );
+        }
+        assert_eq!(
+            linked("[<code>Keep::sparse</code>]"),
+            Err("Keep::sparse".into())
+        );
+        for other in ["[<code>a b</code>]", "[<code>a", "<code>[Keep]</code>"] {
+            assert_eq!(linked(other), Ok(other.into()));
+        }
+    }
 
     #[test]
     fn only_pages_without_code_are_lightened() {
