@@ -24,7 +24,9 @@ pub(crate) fn cargo<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command
 
 /// The root of the workspace.
 pub(crate) fn root() -> PathBuf {
-    let own = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    // What cargo says now: a program in a folder of builds that several clones share may have been compiled in another one.
+    let compiled = || env!("CARGO_MANIFEST_DIR").into();
+    let own = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(compiled, PathBuf::from);
     own.parent().map(PathBuf::from).unwrap_or(own)
 }
 
