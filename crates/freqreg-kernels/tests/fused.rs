@@ -174,6 +174,35 @@ proptest! {
     }
 }
 
+/// More weights than one task has multiply-adds: a task still computes some pixels.
+#[test]
+fn narrow_convolution_of_many_weights() {
+    let (channels, height, width) = (121, 5, 7);
+    let conv = Conv2d {
+        batch: 2,
+        channels_in: channels,
+        height,
+        width,
+        channels_out: channels,
+        kernel: [3, 3],
+        padding: [1, 1],
+        ..Conv2d::default()
+    };
+    let shape = MapShape {
+        channels,
+        images: 2,
+        height,
+        width,
+    };
+    let (x, plain) = maps(shape, [1, 1], 1);
+    let weights = some(conv.weight_len(), 2);
+    let narrow = NarrowConv::new([channels; 2], [3, 3], [1, 1], &weights).unwrap();
+    let mut want = vec![0.0; conv.output_len()];
+    conv.forward(&plain, &wider(&weights), None, &mut want)
+        .unwrap();
+    assert!(distance(&narrow.forward(&x).unwrap().to_images(), &want) < 1e-5);
+}
+
 /// One term of the channels whose gradients are tested.
 #[derive(Debug, Clone)]
 struct Step {

@@ -96,6 +96,7 @@ impl NarrowConv {
         let line = shape.height * maps.row();
         let per_pixel = self.weights.len();
         let piece = (TASK / per_pixel)
+            .max(1)
             .next_multiple_of(super::maps::WIDEST)
             .min(line);
         let pieces = line.div_ceil(piece);
