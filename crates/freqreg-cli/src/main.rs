@@ -78,7 +78,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    quieten_candle();
+    settle();
     let cli = Cli::from_arg_matches(&help::command().get_matches()).unwrap_or_else(|e| e.exit());
     let result = match cli.command {
         Command::Reproduce(args) => reproduce::run(&args),
@@ -107,12 +107,26 @@ fn main() -> ExitCode {
     }
 }
 
+/// Begins the program anew with what its parts read from the environment alone, which a program can't safely change for itself.
+///
 /// candle adds large tensors in a thread pool of its own, whose threads spin while they wait. Beside the kernels'
-/// threads, which do nearly all the work, that doubles the time of a step, so candle gets one thread. It reads its number from the
-/// environment only, which a program can't safely change for itself: so the program begins anew with another one.
-fn quieten_candle() {
-    const VARIABLE: &str = "CANDLE_NUM_THREADS";
-    if std::env::var_os(VARIABLE).is_some() {
+/// threads, which do nearly all the work, that doubles the time of a step, so candle gets one thread.
+///
+/// A training frees in each step what it needs again in the next: its memory stays, in large pages, and the kernel does not have to clear
+/// it anew. ResNet18's and VGG16's ordinary networks train a fifth faster so.
+fn settle() {
+    const CANDLE: &[(&str, &str)] = &[("CANDLE_NUM_THREADS", "1")];
+    const TRAINING: &[(&str, &str)] = &[
+        CANDLE[0],
+        ("MIMALLOC_PURGE_DELAY", "-1"),
+        ("MIMALLOC_ALLOW_LARGE_OS_PAGES", "1"),
+    ];
+    let trains = std::env::args_os().nth(1).is_some_and(|a| a == "reproduce");
+    let mut missing = if trains { TRAINING } else { CANDLE }
+        .iter()
+        .filter(|(variable, _)| std::env::var_os(variable).is_none())
+        .peekable();
+    if missing.peek().is_none() {
         return;
     }
     // What can't be found or started goes on as it is, only slower.
@@ -120,7 +134,9 @@ fn quieten_candle() {
         return;
     };
     let mut again = std::process::Command::new(program);
-    again.args(std::env::args_os().skip(1)).env(VARIABLE, "1");
+    again
+        .args(std::env::args_os().skip(1))
+        .envs(missing.copied());
     #[cfg(unix)]
     {
         use std::os::unix::process::CommandExt;

@@ -147,6 +147,42 @@ fn a_run_on_the_sample_says_so_and_leaves_every_result() {
     assert_eq!(report["regularised"]["file_bytes"], size);
 }
 
+/// What a network draws lies beside its report as pictures, of both networks, and goes when a run begins anew.
+#[test]
+fn drawn_images_are_left_as_pictures() {
+    let desk = Desk::new();
+    let lenet = "architecture = \"lenet5\", channels = [4, 8], hidden = 16";
+    desk.toml("vae.toml", |tiny| {
+        let (before, rest) = tiny.split_once("[regularised.budgets]").unwrap();
+        let (_, after) = rest.split_once("[regularised.shrink]").unwrap();
+        format!(
+            "{before}[regularised.budgets]\n\"encoder.conv1\" = {{ keep = 40 }}\n\"encoder.conv2\" = {{ keep = 60 }}\n\
+             \"encoder.fc1\" = {{ keep = 80 }}\n\"encoder.fc2\" = {{ keep = 30 }}\n\"decoder.fc1\" = {{ keep = 20 }}\n\
+             \"decoder.fc2\" = {{ keep = 80 }}\n\"decoder.conv1\" = {{ keep = 60 }}\n\"decoder.conv2\" = {{ keep = 40 }}\n\
+             [regularised.shrink]{after}"
+        )
+        .replace(lenet, "architecture = \"vae\", channels = [4, 8], hidden = 16, latent = 3")
+        .replace("mean = 0.1307\ndeviation = 0.3081", "mean = 0.0\ndeviation = 1.0")
+    });
+    desk.good(&["vae.toml", "--out", "v", "--quick"]);
+    let pictures = ["reconstructions", "samples"]
+        .into_iter()
+        .flat_map(|name| ["dense", "regularised"].map(|network| format!("v/{name}-{network}.png")));
+    let pictures: Vec<PathBuf> = pictures.map(|name| desk.path(&name)).collect();
+    let size = |path: &PathBuf| {
+        let file = std::io::BufReader::new(fs::File::open(path).unwrap());
+        let reader = png::Decoder::new(file).read_info().unwrap();
+        [reader.info().width, reader.info().height]
+    };
+    // Ten images of 28 x 28 in a row, with a line of two pixels between them.
+    for (path, rows) in pictures.iter().zip([2, 2, 3, 3]) {
+        assert_eq!(size(path), [10 * 30 - 2, rows * 30 - 2], "{path:?}");
+    }
+    desk.toml("other.toml", |tiny| tiny.replace("A tiny", "Another"));
+    desk.good(&["other.toml", "--out", "v", "--quick"]);
+    assert!(pictures.iter().all(|path| !path.exists()));
+}
+
 #[test]
 fn one_seed_gives_one_report_and_another_another() {
     let desk = Desk::new();

@@ -14,6 +14,7 @@ mod training;
 
 use crate::experiment::Preset;
 use crate::report::{Metric, NetworkReport, Pictures, Report};
+pub(crate) use seen::picture;
 use text::{NONE, Text, count, decimal, duration, percent, ratio, score, shape, significant};
 
 /// The page that shows a report with its pictures.

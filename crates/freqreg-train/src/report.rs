@@ -353,6 +353,8 @@ pub struct Pictures {
 /// Images side by side.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Grid {
+    /// The first part of its file's name, one of [`Grid::NAMES`].
+    pub name: &'static str,
     /// What they are.
     pub title: String,
     /// What there is to see.
@@ -363,6 +365,16 @@ pub struct Grid {
     pub size: [usize; 3],
     /// `[channels, height, width]` each, 0 to 255.
     pub images: Vec<Vec<u8>>,
+}
+
+impl Grid {
+    /// All names.
+    pub const NAMES: [&'static str; 3] = ["reconstructions", "samples", "segmented"];
+
+    /// What the picture of the images that `network` (`dense` or `regularised`) made is called in a folder of results.
+    pub(crate) fn file(name: &str, network: &str) -> String {
+        format!("{name}-{network}.png")
+    }
 }
 
 /// The coefficients of a tensor in the bounding box of its prefix.

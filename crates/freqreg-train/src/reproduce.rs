@@ -10,7 +10,7 @@ use crate::communicator::Communicator;
 use crate::experiment::{Experiment, NumberKind, Preset};
 use crate::images::{Preparation, Scale};
 use crate::network::{Network, codec};
-use crate::report::{DataReport, Processes, Report, SCHEMA, Seconds, machine};
+use crate::report::{DataReport, Grid, Processes, Report, SCHEMA, Seconds, machine};
 use crate::tasks::{self, Setting};
 use crate::train::{Event, Observer, Trained, Trainer};
 use crate::{Error, Result, checkpoint, page};
@@ -130,6 +130,7 @@ pub fn reproduce(
     }
     // From here on the folder's results change: no report may stand beside files that are not its own.
     run.remove(&REPORTS)?;
+    run.remove_pictures()?;
     let number = experiment.regularised.number;
     let (dense_file, file) = (
         dense.to_file(NumberKind::Float32)?,
@@ -139,7 +140,7 @@ pub fn reproduce(
     codec().write(&file, run.path("model.freq"))?;
     drop((dense, regularised));
 
-    let (dense, _) = run.measure("dense.freq", dense_trained.history)?;
+    let (dense, dense_pictures) = run.measure("dense.freq", dense_trained.history)?;
     let (regularised, pictures) = run.measure("model.freq", regularised_trained.history)?;
     let file = codec().read(run.path("model.freq"))?;
     file.write_safetensors(run.path("model.safetensors"))?;
@@ -189,6 +190,13 @@ pub fn reproduce(
         reason: e.to_string(),
     })?;
     let html = page::render(&report, &pictures);
+    for (pictures, network) in [(&dense_pictures, PHASES[0]), (&pictures, PHASES[1])] {
+        for grid in &pictures.grids {
+            if let Some(png) = page::picture(grid) {
+                write_atomically(run.path(&Grid::file(grid.name, network)), &png)?;
+            }
+        }
+    }
     write_atomically(run.path("report.html"), html.as_bytes())?;
     write_atomically(run.path("report.json"), format!("{json}\n").as_bytes())?;
     Ok(Some(report))
@@ -488,11 +496,21 @@ impl<'a> Run<'a> {
         // What an older run left would pass for this one's if this one failed.
         self.remove(&REPORTS)?;
         self.remove(&["model.freq", "model.safetensors", "dense.freq"])?;
+        self.remove_pictures()?;
         forget(out)
     }
 
     fn remove(&self, names: &[&str]) -> Result<()> {
         remove(&self.options.out, names)
+    }
+
+    fn remove_pictures(&self) -> Result<()> {
+        for network in PHASES {
+            for name in Grid::NAMES {
+                self.remove(&[&Grid::file(name, network)])?;
+            }
+        }
+        Ok(())
     }
 
     /// Refuses a network that does not fit the data before it is trained for minutes.

@@ -1,14 +1,16 @@
-//! Small images as PNG in a data URI.
+//! Small images as PNG, as bytes or in a data URI.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 /// The address of an image of 1 or 3 channels, its pixels interleaved; nothing if they do not fill it.
-pub(super) fn data_uri(
-    channels: usize,
-    [height, width]: [usize; 2],
-    pixels: &[u8],
-) -> Option<String> {
+pub(super) fn data_uri(channels: usize, size: [usize; 2], pixels: &[u8]) -> Option<String> {
+    let bytes = png(channels, size, pixels)?;
+    Some(format!("data:image/png;base64,{}", STANDARD.encode(bytes)))
+}
+
+/// Such an image as the bytes of a file.
+pub(super) fn png(channels: usize, [height, width]: [usize; 2], pixels: &[u8]) -> Option<Vec<u8>> {
     let size = height
         .checked_mul(width)
         .and_then(|n| n.checked_mul(channels));
@@ -30,7 +32,7 @@ pub(super) fn data_uri(
     let mut writer = encoder.write_header().ok()?;
     writer.write_image_data(pixels).ok()?;
     writer.finish().ok()?;
-    Some(format!("data:image/png;base64,{}", STANDARD.encode(bytes)))
+    Some(bytes)
 }
 
 #[cfg(test)]

@@ -79,6 +79,12 @@ pub(super) fn grids(pictures: &Pictures) -> String {
     pictures.grids.iter().filter_map(figure).collect()
 }
 
+/// The picture of a grid as the bytes of a PNG; nothing of images that are not of its size.
+pub(crate) fn picture(grid: &Grid) -> Option<Vec<u8>> {
+    let (size, channels, pixels) = joined(grid)?;
+    digit::png(channels, size, &pixels)
+}
+
 /// Height, width, channels and interleaved pixels of all images of a grid with a line between them.
 fn joined(grid: &Grid) -> Option<([usize; 2], usize, Vec<u8>)> {
     const LINE: usize = 2;

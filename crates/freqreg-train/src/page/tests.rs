@@ -206,6 +206,7 @@ fn pictures() -> Pictures {
         }),
         misread: (0..16).map(digit).collect(),
         grids: vec![Grid {
+            name: "samples",
             title: "Samples <&>".into(),
             caption: "What the generator makes.".into(),
             columns: 2,

@@ -122,6 +122,7 @@ impl Task for Autoencoding {
         pairs.extend(bytes(&again, unit)?);
         Ok(vec![
             Grid {
+                name: "reconstructions",
                 title: "Reconstructions".into(),
                 caption: "Test images above; below each, what the network makes of the few numbers it takes from it.".into(),
                 columns: indices.len(),
@@ -129,6 +130,7 @@ impl Task for Autoencoding {
                 images: pairs,
             },
             Grid {
+                name: "samples",
                 title: "Samples".into(),
                 caption: "What the decoder makes of numbers drawn at random.".into(),
                 columns,

@@ -83,6 +83,7 @@ impl Task for Generation {
         let z = latent("samples to look at", 64, game.latent(), setting)?;
         let made: Tensor = no_grad(|| game.generate(&z))?;
         Ok(vec![Grid {
+            name: "samples",
             title: "Samples".into(),
             caption: "What the generator makes of numbers drawn at random.".into(),
             columns: 16,

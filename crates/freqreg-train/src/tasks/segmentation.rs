@@ -124,6 +124,7 @@ impl Task for Segmentation {
         setting: &Setting<'_>,
     ) -> Result<Vec<Grid>> {
         let mut grid = Grid {
+            name: "segmented",
             title: "Segmented test images".into(),
             caption: "From left to right: the image, what is true, what was found.".into(),
             columns: 3,
