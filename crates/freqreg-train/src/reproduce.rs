@@ -3,12 +3,14 @@
 
 mod data;
 mod measure;
+mod sets;
 
 pub use data::{Loaded, load};
+pub use sets::Yardstick;
 
 use crate::communicator::Communicator;
 use crate::experiment::{Experiment, NumberKind, Preset};
-use crate::images::{Preparation, Scale};
+use crate::images::Preparation;
 use crate::network::{Network, codec};
 use crate::report::{DataReport, Grid, Processes, Report, SCHEMA, Seconds, machine};
 use crate::tasks::{self, Setting};
@@ -16,10 +18,11 @@ use crate::train::{Event, Observer, Trained, Trainer};
 use crate::{Error, Result, checkpoint, page};
 use candle_core::Device;
 use data::fingerprint;
-use freqreg_data::{Dataset, DatasetName, Images};
-use freqreg_file::{Model as ModelFile, write_atomically};
+use freqreg_data::{Dataset, Images};
+use freqreg_file::write_atomically;
 use freqreg_models::Budgets;
 use freqreg_nn::{Form, Parameter};
+use sets::{Sets, misfit};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -220,200 +223,6 @@ const REPORTS: [&str; 2] = ["report.json", "report.html"];
 
 fn checkpoint_name(phase: &str) -> String {
     format!("{phase}.checkpoint.safetensors")
-}
-
-/// The split does not follow the run's seed, so that runs of several seeds validate on the same images.
-const SPLIT_SEED: u64 = 0;
-
-/// The images of an experiment, as its networks take them.
-struct Sets {
-    task: freqreg_models::Task,
-    train: Images,
-    validation: Images,
-    test: Images,
-    preparation: Preparation,
-}
-
-impl Sets {
-    fn new(experiment: &Experiment, data: &Dataset) -> Result<Self> {
-        let mut held_out = experiment.data.validation;
-        if data.source.is_sample() {
-            // It is smaller than the set that the experiment was written for: a sixth of it validates at most.
-            held_out = held_out.min(data.train.count / 6);
-        }
-        let refuse = |reason: String| Error::Experiment {
-            name: experiment.name.clone(),
-            reason,
-        };
-        let trainings = [&experiment.dense.training, &experiment.regularised.training];
-        let (side, most) = (data.train.height.min(data.train.width), data.train.count);
-        let shift = trainings.iter().map(|t| t.shift).max().unwrap_or(0);
-        if held_out >= most || shift >= side {
-            return Err(refuse(format!(
-                "it holds out {held_out} of {most} images and shifts them by up to {shift} of {side} pixels: nothing is left"
-            )));
-        }
-        let task = experiment.regularised.model.task();
-        let masked = task == freqreg_models::Task::Segmentation;
-        if data.name.masked() != masked {
-            return Err(refuse(format!(
-                "{} has {} and its network needs {}",
-                data.name,
-                if masked { "no masks" } else { "masks" },
-                if masked { "masks" } else { "classes" }
-            )));
-        }
-        let (train, validation) = data.train.split(held_out, SPLIT_SEED)?;
-        // Each part only as large as it is used, then in the form that the network takes.
-        let (channels, _) = experiment.regularised.model.input();
-        let form = |images: Images, most: Option<usize>| -> Result<Images> {
-            let mut images = match most {
-                Some(n) if n < images.count => images.first(n),
-                _ => images,
-            };
-            if let Some(side) = experiment.data.pad {
-                images = images.padded(side, side)?;
-            }
-            if images.channels == 1 && channels != 1 {
-                images = images.with_colour(channels)?;
-            }
-            Ok(images)
-        };
-        let (train, validation) = (form(train, experiment.data.train)?, form(validation, None)?);
-        if let Some(t) = trainings.iter().find(|t| t.batch > train.count) {
-            let (batch, count) = (t.batch, train.count);
-            return Err(refuse(format!(
-                "a batch of {batch} is more than the {count} training images"
-            )));
-        }
-        Ok(Sets {
-            task,
-            train,
-            validation,
-            test: form(data.test.clone(), experiment.data.test)?,
-            preparation: Preparation {
-                scale: Scale {
-                    mean: experiment.data.mean,
-                    deviation: experiment.data.deviation,
-                },
-                resize: experiment.data.resize,
-            },
-        })
-    }
-}
-
-/// The held-out images of an experiment, to measure model files on.
-pub struct Yardstick {
-    sets: Sets,
-    name: DatasetName,
-    seed: u64,
-    device: Device,
-}
-
-impl Yardstick {
-    /// Those of an experiment whose data were found. The seed is that of what is drawn, as for pictures that a network makes up.
-    ///
-    /// # Errors
-    /// Data that do not fit the experiment.
-    pub fn new(loaded: &Loaded, seed: u64, device: &Device) -> Result<Self> {
-        Ok(Yardstick {
-            sets: Sets::new(&loaded.experiment, &loaded.dataset)?,
-            name: loaded.dataset.name,
-            seed,
-            device: device.clone(),
-        })
-    }
-
-    /// What scores are measured in.
-    pub fn metric(&self) -> crate::report::Metric {
-        tasks::task(self.sets.task).metric()
-    }
-
-    /// How well a network does on the validation images, the ones for every choice.
-    ///
-    /// # Errors
-    /// A file that holds no network of the zoo, or one for another task or other images.
-    pub fn validation(&self, file: &ModelFile) -> Result<tasks::Evaluation> {
-        self.measure(file, &self.sets.validation)
-    }
-
-    /// How well it does on the first of them, as many as have `pixels` together, but 16 at least: for measuring often.
-    ///
-    /// # Errors
-    /// As [`validation`](Self::validation).
-    pub fn glance(&self, file: &ModelFile, pixels: usize) -> Result<tasks::Evaluation> {
-        let images = &self.sets.validation;
-        let each = images.height * images.width;
-        self.measure(file, &images.first((pixels / each.max(1)).max(16)))
-    }
-
-    /// How well a network does on the test images, which are for the end, when everything is chosen.
-    ///
-    /// # Errors
-    /// As [`validation`](Self::validation).
-    pub fn test(&self, file: &ModelFile) -> Result<tasks::Evaluation> {
-        self.measure(file, &self.sets.test)
-    }
-
-    fn measure(&self, file: &ModelFile, images: &Images) -> Result<tasks::Evaluation> {
-        let network = Network::from_file(file, &self.device)?;
-        let task = network.architecture.task();
-        if task != self.sets.task {
-            return Err(Error::Model(format!(
-                "it holds a network for {task:?}, the experiment is for {:?}",
-                self.sets.task
-            )));
-        }
-        let preparation = self.sets.preparation;
-        misfit(&network, images, preparation, self.name, &self.device).map_err(Error::Model)?;
-        let setting = Setting {
-            preparation: self.sets.preparation,
-            smoothing: 0.0,
-            seed: freqreg_nn::Seed(self.seed),
-            device: &self.device,
-        };
-        tasks::evaluate(task, network.model.as_ref(), images, &setting)
-    }
-}
-
-/// Runs one image through a network; why it does not fit the images or their classes.
-fn misfit(
-    network: &Network,
-    images: &Images,
-    preparation: Preparation,
-    name: DatasetName,
-    device: &Device,
-) -> std::result::Result<(), String> {
-    let (c, h, w) = (images.channels, images.height, images.width);
-    let [h, w] = preparation.resize.map_or([h, w], |side| [side, side]);
-    let (channels, size) = network.architecture.input();
-    if channels != c || size.is_some_and(|size| size != [h, w]) {
-        let [height, width] = size.unwrap_or([h, w]);
-        return Err(format!(
-            "it takes images of {:?} (channels, height, width), {name} has {:?}",
-            [channels, height, width],
-            [c, h, w]
-        ));
-    }
-    use freqreg_models::Task::{Classification, Segmentation};
-    if !matches!(network.architecture.task(), Classification | Segmentation) {
-        return Ok(());
-    }
-    let needed = usize::from(name.classes());
-    let classes = || -> candle_core::Result<usize> {
-        let image = candle_core::Tensor::zeros((1, c, h, w), candle_core::DType::F32, device)?;
-        let forward = || network.model.forward(&image);
-        freqreg_nn::no_grad(forward)
-            .map_err(candle_core::Error::wrap)?
-            .dim(1)
-    };
-    let classes = classes().map_err(|e| e.to_string())?;
-    match (needed..=256).contains(&classes) {
-        true => Ok(()),
-        false => Err(format!(
-            "it tells {classes} classes apart, {name} has {needed} (and 256 are the most)"
-        )),
-    }
 }
 
 impl<'a> Run<'a> {
