@@ -34,8 +34,8 @@ pub(crate) fn spread(metric: Metric, scores: &[f64]) -> String {
 /// A row for each experiment and set of data, over all seeds; experiments without a result are named below.
 pub(crate) fn table(networks: &[Network], reports: &[Report]) -> String {
     let mut text = String::from(
-        "| experiment | data | seeds | ordinary | regularised | lost | numbers | bytes | of the ordinary network's |\n\
-         | --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n",
+        "| experiment | data | training | test | seeds | ordinary | regularised | lost | numbers | bytes | share |\n\
+         | --- | --- | ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n",
     );
     let mut missing = Vec::new();
     for network in networks {
@@ -158,14 +158,16 @@ fn line(network: &Network, name: &str, reports: &[&Report]) -> String {
         x => format!("1/{}", thousands(x.round() as usize)),
     };
     format!(
-        "| [`{name}`](models/{}.md){} | {} | {} | {} | {} | {} | {} {} | {} | {times} |\n",
+        "| [`{name}`](models/{}.md){} | {} | {} | {} | {} | {} | {} | {} | {} {} | {} | {times} |\n",
         network.name,
         if first.preset == Preset::Full {
             ", `--full`"
         } else {
             ""
         },
-        results::data(&first.data),
+        first.data.name,
+        thousands(first.data.train),
+        thousands(first.data.test),
         seeds.join(", "),
         spread(metric, &dense),
         spread(metric, &regularised),
