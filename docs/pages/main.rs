@@ -74,17 +74,22 @@ fn generate(docs: &Path) -> Result<Vec<(PathBuf, String)>, String> {
     files.push(page(docs.join("../README.md"), &regions)?);
     let studies = |folder: &str| coded::read(&docs.join("results").join(folder));
     let bytes = docs.join("results/bytes");
-    let lenet5 = |r: &&Report| r.experiment == "lenet5" && experiments::counts(r);
-    let lenet5: Vec<Report> = reports.iter().filter(lenet5).cloned().collect();
+    let results_of = |name: &str| -> Vec<Report> {
+        let of = |r: &&Report| r.experiment == name && experiments::counts(r);
+        reports.iter().filter(of).cloned().collect()
+    };
+    let lenet5 = results_of("lenet5");
     let with = |others: Vec<Report>| study::group(lenet5.iter().cloned().chain(others));
     let mut baselines = studies("baselines")?;
     let pruned = |r: &Report| r.experiment == "lenet5-pruned" && r.changes == ["--budget 776"];
     baselines.extend(studies("bytes")?.into_iter().filter(pruned));
-    let mut method = studies("method")?;
+    let (mut autoencoder, mut method): (Vec<Report>, Vec<Report>) = studies("method")?
+        .into_iter()
+        .partition(|r| r.experiment == "vae-v1");
+    autoencoder.extend(results_of("vae-v1"));
     let shares = studies("shares")?.into_iter();
     method.extend(shares.filter(|r| r.regularised.kept == 776));
-    let paper = |r: &&Report| r.experiment == "lenet5-paper" && experiments::counts(r);
-    let paper_runs: Vec<Report> = reports.iter().filter(paper).cloned().collect();
+    let paper_runs = results_of("lenet5-paper");
     method.extend(paper_runs.iter().cloned());
     let regions = [("paper", study::table(with(paper_runs)))];
     files.push(page(source.join("lenet5-paper.md"), &regions)?);
@@ -93,6 +98,7 @@ fn generate(docs: &Path) -> Result<Vec<(PathBuf, String)>, String> {
         ("runs", experiments::runs(&reports)),
         ("baselines", study::table(with(baselines))),
         ("method", study::table(with(method))),
+        ("autoencoder", study::table(study::group(autoencoder))),
     ];
     files.push(page(source.join("results.md"), &regions)?);
     let panels = panels(&reports, studies("curves")?, coded::read(&bytes)?);

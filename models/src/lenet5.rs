@@ -69,15 +69,8 @@ impl Lenet5 {
             }
         };
         let [c1, c2] = config.channels;
-        let sizes = [
-            channels,
-            height,
-            width,
-            c1,
-            c2,
-            config.hidden,
-            config.classes,
-        ];
+        let features = [config.hidden, config.classes];
+        let sizes = [&config.input[..], &config.channels, &features].concat();
         positive("lenet5", &sizes)?;
         const NAMES: [&str; 4] = ["conv1", "conv2", "fc1", "fc2"];
         if let Some(other) = config.biases.iter().find(|b| !NAMES.contains(&b.as_str())) {

@@ -59,17 +59,10 @@ impl Vae {
     pub fn new(config: &VaeConfig, layers: &Layers<'_>) -> Result<Self> {
         let [channels, height, width] = config.input;
         let [c1, c2] = config.channels;
+        let features = [config.hidden, config.latent];
         positive(
             NAME,
-            &[
-                channels,
-                height,
-                width,
-                c1,
-                c2,
-                config.hidden,
-                config.latent,
-            ],
+            &[&config.input[..], &config.channels, &features].concat(),
         )?;
         if !height.is_multiple_of(4) || !width.is_multiple_of(4) {
             return Err(Error::Config {
@@ -105,9 +98,7 @@ impl Vae {
             ],
         })
     }
-}
 
-impl Vae {
     fn activate(&self, x: Tensor) -> candle_core::Result<Tensor> {
         ops::relu(&self.config.norm.apply(x)?)
     }
