@@ -83,10 +83,14 @@ fn generate(docs: &Path) -> Result<Vec<(PathBuf, String)>, String> {
     let mut baselines = studies("baselines")?;
     let pruned = |r: &Report| r.experiment == "lenet5-pruned" && r.changes == ["--budget 776"];
     baselines.extend(studies("bytes")?.into_iter().filter(pruned));
-    let (mut autoencoder, mut method): (Vec<Report>, Vec<Report>) = studies("method")?
-        .into_iter()
-        .partition(|r| r.experiment == "vae-v1");
-    autoencoder.extend(results_of("vae-v1"));
+    let all = studies("method")?;
+    let studied = |name: &str| {
+        let of = |r: &&Report| r.experiment == name;
+        let rows = all.iter().filter(of).cloned().chain(results_of(name));
+        study::table(study::group(rows))
+    };
+    let of = |r: &&Report| r.experiment == "lenet5";
+    let mut method: Vec<Report> = all.iter().filter(of).cloned().collect();
     let shares = studies("shares")?.into_iter();
     method.extend(shares.filter(|r| r.regularised.kept == 776));
     let paper_runs = results_of("lenet5-paper");
@@ -98,7 +102,8 @@ fn generate(docs: &Path) -> Result<Vec<(PathBuf, String)>, String> {
         ("runs", experiments::runs(&reports)),
         ("baselines", study::table(with(baselines))),
         ("method", study::table(with(method))),
-        ("autoencoder", study::table(study::group(autoencoder))),
+        ("autoencoder", studied("vae-v1")),
+        ("vgg16", studied("vgg16-v2")),
     ];
     files.push(page(source.join("results.md"), &regions)?);
     let panels = panels(&reports, studies("curves")?, coded::read(&bytes)?);
