@@ -89,7 +89,8 @@ pub(crate) fn table(mut studies: Vec<Study>) -> String {
         let _ = writeln!(
             text,
             "| `{}` | {} | {} | {} | {} | {} |",
-            command(first),
+            // Code does not wrap in tables: a span for each option, so that long commands do between them.
+            command(first).replace(" --", "` `--"),
             thousands(kept),
             thousands(study.bytes().round() as usize),
             seeds.join(", "),
@@ -130,7 +131,7 @@ mod tests {
         assert_eq!(rows.len(), 2);
         assert!(rows[0].starts_with("| `lenet5` | 776 |"), "{table}");
         assert!(
-            rows[1].contains("`lenet5 --set regularised.model.pool=max`")
+            rows[1].contains("| `lenet5` `--set regularised.model.pool=max` |")
                 && rows[1].contains("| 1, 2 |")
                 && rows[1].contains("96.50&nbsp;% ± 0.71"),
             "{table}"
