@@ -83,14 +83,16 @@ fn generate(docs: &Path) -> Result<Vec<(PathBuf, String)>, String> {
     let mut baselines = studies("baselines")?;
     let pruned = |r: &Report| r.experiment == "lenet5-pruned" && r.changes == ["--budget 776"];
     baselines.extend(studies("bytes")?.into_iter().filter(pruned));
-    let all = studies("method")?;
-    let studied = |name: &str| {
+    let variations = studies("method")?;
+    let variations_of = |name: &str| -> Vec<Report> {
         let of = |r: &&Report| r.experiment == name;
-        let rows = all.iter().filter(of).cloned().chain(results_of(name));
+        variations.iter().filter(of).cloned().collect()
+    };
+    let studied = |name: &str| {
+        let rows = results_of(name).into_iter().chain(variations_of(name));
         study::table(study::group(rows))
     };
-    let of = |r: &&Report| r.experiment == "lenet5";
-    let mut method: Vec<Report> = all.iter().filter(of).cloned().collect();
+    let mut method = variations_of("lenet5");
     let shares = studies("shares")?.into_iter();
     method.extend(shares.filter(|r| r.regularised.kept == 776));
     let paper_runs = results_of("lenet5-paper");
