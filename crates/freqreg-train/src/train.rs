@@ -1,29 +1,30 @@
 //! The training loop: batches, loss, step, shrinking budgets, checkpoints.
 
-use crate::budget::share_out;
+mod shrinking;
+mod step;
+
 use crate::checkpoint::{self, Progress, Running};
 use crate::communicator::{Communicator, part};
 use crate::exchange::Exchange;
-use crate::experiment::{NumberKind, Prune, Share, Shrink, Training};
+use crate::experiment::{Prune, Share, Shrink, Training};
 use crate::hold::{Hold, Holder, prunable};
-use crate::images::{Preparation, Variation, batch, epoch_order};
+use crate::images::{Preparation, epoch_order};
 use crate::network::Network;
 use crate::optimiser::Optimiser;
 use crate::report::{EpochReport, Metric};
-use crate::sensitivity;
-use crate::tasks::{self, Batch, Setting, Stepped};
+use crate::tasks::{self, Setting};
 use crate::{Error, Result};
-use candle_core::{Device, Tensor};
+use candle_core::Device;
 use freqreg_data::Images;
-use freqreg_file::{Model as ModelFile, Tensor as FileTensor};
-use freqreg_nn::ops::{SumOverBatch, shared_batch};
-use freqreg_nn::{Decay, Form, Parameter, Schedule, Seed};
+use freqreg_nn::Seed;
+use freqreg_nn::ops::SumOverBatch;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
+use step::UnderWay;
 
 /// What a training tells while it runs.
 #[derive(Clone, Debug, PartialEq)]
@@ -146,78 +147,46 @@ impl Trainer<'_> {
         };
         let shrinking = self.shrinking(network, steps);
         let seed = Seed(self.seed);
-        let kind = network.architecture.task();
-        let task = tasks::task(kind);
-        let setting = Setting {
-            preparation: self.preparation,
-            smoothing: training.smoothing,
-            seed,
-            device: self.device,
-        };
+        let task = tasks::task(network.architecture.task());
         let mut optimiser = Optimiser::new(training.optimiser.clone(), network.parameters.clone());
         let together = self.communicator.size() > 1;
         let writes = self.communicator.rank() == 0;
-        // One process reads and writes; the others need not see the same folders.
-        let mut bytes = Vec::new();
-        if self.resume
-            && writes
-            && let Some(found) = checkpoint::read(self.checkpoint)?
-        {
-            bytes = found;
-            // Tells a file that is empty from none.
-            bytes.push(1);
-        }
-        self.communicator.broadcast(&mut bytes)?;
-        let (path, identity) = (self.checkpoint, &self.identity);
-        let saved = match bytes.pop() {
-            None => None,
-            Some(_) => Some(checkpoint::load(
-                &bytes,
-                path,
-                identity,
-                network,
-                &mut optimiser,
-            )?),
-        };
-        match &saved {
-            Some(progress) => observe(Event::Resumed {
-                phase: self.phase,
-                step: progress.step,
-            }),
-            None if self.resume => observe(Event::Notice(&format!(
-                "{}: there is no {}, so it starts from the beginning",
-                self.phase,
-                self.checkpoint.display()
-            ))),
-            None => {}
-        }
-        let mut progress = saved.unwrap_or_else(|| Progress::start(self.identity.clone()));
-        if !writes {
-            // Scores of the processes are added up: what they had come to is with the one that had saved them.
-            progress.running.score = 0.0;
-        }
+        let mut progress = self.start(network, &mut optimiser, observe)?;
         let before = progress.seconds;
         let clock = Instant::now();
         let mut order = (usize::MAX, Vec::new());
         let mine = self.parts_of_batch()?;
-        let in_parts = together || mine.len() > 1;
         let own: usize = mine.iter().map(Range::len).sum();
         let weight = own as f64 / batch_size as f64;
-        let mut exchange = Exchange::new(&*self.communicator, in_parts);
+        let mut under_way = UnderWay {
+            trainer: self,
+            network,
+            task,
+            setting: Setting {
+                preparation: self.preparation,
+                smoothing: training.smoothing,
+                seed,
+                device: self.device,
+            },
+            optimiser,
+            exchange: Exchange::new(&*self.communicator, together || mine.len() > 1),
+            mine,
+            steps,
+        };
 
         while progress.step < steps {
             let (step, epoch) = (progress.step, progress.step / per_epoch);
             // Processes stop together, behind the step in which one of them said that it would.
-            if exchange.stopping || (!together && self.stop.load(Ordering::Relaxed)) {
+            if under_way.exchange.stopping || (!together && self.stop.load(Ordering::Relaxed)) {
                 for p in &network.parameters {
                     if p.values()?.iter().any(|v| !v.is_finite()) {
                         return Err(self.diverged(f64::NAN, step, epoch));
                     }
                 }
                 progress.seconds = before + clock.elapsed().as_secs_f64();
-                progress.running.score = exchange.total(progress.running.score)?;
+                progress.running.score = under_way.exchange.total(progress.running.score)?;
                 if writes {
-                    checkpoint::save(self.checkpoint, network, &optimiser, &progress)?;
+                    checkpoint::save(self.checkpoint, network, &under_way.optimiser, &progress)?;
                 }
                 return Err(Error::Stopped {
                     phase: self.phase,
@@ -227,74 +196,9 @@ impl Trainer<'_> {
             if order.0 != epoch {
                 order = (epoch, epoch_order(seed, epoch, self.images.count));
             }
-            self.shrink(network, &shrinking, step, &setting)?;
+            self.shrink(network, &shrinking, step, &under_way.setting)?;
             let at = step % per_epoch * batch_size;
-            let rate = training.rate.at(step, steps);
-            optimiser.begin();
-            let mut holder = Holder::new(&network.parameters, self.hold(network, step, steps));
-            holder.hold()?;
-            exchange.begin(self.stop.load(Ordering::Relaxed));
-            let model = network.model.as_ref();
-            let mut stepped = Stepped {
-                loss: 0.0,
-                score: None,
-            };
-            for (i, samples) in mine.iter().enumerate() {
-                let variation = (training.shift > 0 || training.flip).then_some(Variation {
-                    shift: training.shift,
-                    flip: training.flip,
-                    seed,
-                    step,
-                    before: samples.start,
-                });
-                let indices = &order.1[at + samples.start..at + samples.end];
-                let (images, preparation) = (self.images, self.preparation);
-                let (x, labels) = batch(images, indices, preparation, variation, self.device)?;
-                let batch = Batch {
-                    x,
-                    labels,
-                    step,
-                    before: samples.start,
-                    all: batch_size,
-                };
-                let last = i + 1 == mine.len();
-                let share = samples.len() as f64 / batch_size as f64;
-                let mut learn = |loss: &Tensor, prefix: &str| {
-                    let own = tasks::number(loss)?;
-                    // Gradients of the part's share of the whole batch's loss are shares as well.
-                    let shared = match in_parts {
-                        true => (loss * share)?,
-                        false => loss.clone(),
-                    };
-                    let mut gradients = shared.backward()?;
-                    exchange.put(&gradients, &network.parameters, prefix, share * own)?;
-                    if !last {
-                        return Ok(own);
-                    }
-                    holder.release()?;
-                    let all = exchange.sum(&mut gradients, &network.parameters, prefix)?;
-                    if all.is_finite() {
-                        optimiser.apply(&gradients, rate, prefix)?;
-                    }
-                    // A task may go on from here, with another loss.
-                    holder.hold()?;
-                    Ok(all)
-                };
-                let part = match in_parts {
-                    false => task.step(model, batch, &setting, &mut learn)?,
-                    true => shared_batch(self.statistics(mine.len()), || {
-                        task.step(model, batch, &setting, &mut learn)
-                    })?,
-                };
-                // The last one knows the loss of all.
-                stepped.loss = part.loss;
-                let score = part.score.map(|s| s * samples.len() as f64 / own as f64);
-                stepped.score = match (stepped.score, score) {
-                    (Some(a), Some(b)) => Some(a + b),
-                    (a, b) => a.or(b),
-                };
-            }
-            holder.release()?;
+            let stepped = under_way.step(step, &order.1[at..at + batch_size])?;
             if !stepped.loss.is_finite() {
                 return Err(self.diverged(stepped.loss, step, epoch));
             }
@@ -320,16 +224,8 @@ impl Trainer<'_> {
                 kept: network.kept(),
             });
             if progress.step.is_multiple_of(per_epoch) {
-                let model = network.model.as_ref();
-                let mut holder = Holder::new(&network.parameters, self.hold(network, step, steps));
-                holder.hold()?;
-                let v = match writes {
-                    true => tasks::evaluate(kind, model, self.validation, &setting)?,
-                    false => tasks::Evaluation::default(),
-                };
-                holder.release()?;
-                let v = self.agreed(v, network)?;
-                let score = mean_score(exchange.total(progress.running.score)?);
+                let v = under_way.validate(step)?;
+                let score = mean_score(under_way.exchange.total(progress.running.score)?);
                 // The last step of the epoch may have been the fatal one: its state must not replace a good one.
                 if let Some(&bad) = v
                     .measures
@@ -346,7 +242,7 @@ impl Trainer<'_> {
                     train: score,
                     validation: v.score,
                     kept: network.kept(),
-                    rate,
+                    rate: training.rate.at(step, steps),
                 };
                 observe(Event::Epoch {
                     phase: self.phase,
@@ -358,12 +254,12 @@ impl Trainer<'_> {
                 progress.running = Running::default();
                 progress.seconds = before + clock.elapsed().as_secs_f64();
                 if writes {
-                    checkpoint::save(self.checkpoint, network, &optimiser, &progress)?;
+                    checkpoint::save(self.checkpoint, network, &under_way.optimiser, &progress)?;
                 }
             }
         }
         // Where the schedule ends with the last step, the last cut is still to be made.
-        self.shrink(network, &shrinking, steps, &setting)?;
+        self.shrink(network, &shrinking, steps, &under_way.setting)?;
         // What is pruned is so for good. The steps of a quantiser follow from the free numbers, which is what a file is made of.
         let pruned = Hold {
             bits: None,
@@ -374,8 +270,50 @@ impl Trainer<'_> {
             history: progress.history,
             seconds: progress.seconds,
             seconds_before: before,
-            exchanged: exchange.bytes,
+            exchanged: under_way.exchange.bytes,
         })
+    }
+
+    /// Where the training starts: with what a checkpoint holds, where it is to go on from one, or from the beginning.
+    fn start(
+        &self,
+        network: &Network,
+        optimiser: &mut Optimiser,
+        observe: Observer<'_>,
+    ) -> Result<Progress> {
+        // One process reads and writes; the others need not see the same folders.
+        let writes = self.communicator.rank() == 0;
+        let mut bytes = Vec::new();
+        if self.resume
+            && writes
+            && let Some(found) = checkpoint::read(self.checkpoint)?
+        {
+            bytes = found;
+            // Tells a file that is empty from none.
+            bytes.push(1);
+        }
+        self.communicator.broadcast(&mut bytes)?;
+        if bytes.pop().is_none() {
+            if self.resume {
+                observe(Event::Notice(&format!(
+                    "{}: there is no {}, so it starts from the beginning",
+                    self.phase,
+                    self.checkpoint.display()
+                )));
+            }
+            return Ok(Progress::start(self.identity.clone()));
+        }
+        let (path, identity) = (self.checkpoint, &self.identity);
+        let mut progress = checkpoint::load(&bytes, path, identity, network, optimiser)?;
+        observe(Event::Resumed {
+            phase: self.phase,
+            step: progress.step,
+        });
+        if !writes {
+            // Scores of the processes are added up: what they had come to is with the one that had saved them.
+            progress.running.score = 0.0;
+        }
+        Ok(progress)
     }
 
     /// This process's parts of every batch.
@@ -471,159 +409,5 @@ impl Trainer<'_> {
             epoch: epoch + 1,
             checkpoint: self.checkpoint.exists().then(|| self.checkpoint.into()),
         }
-    }
-
-    /// The way that budgets take, from what the network has now.
-    fn shrinking(&self, network: &Network, steps: usize) -> Shrinking {
-        let (decay, over) = match &self.shrink {
-            Some((shrink, _)) => (
-                shrink.decay(),
-                (shrink.over * steps as f64).round() as usize,
-            ),
-            None => (Decay::Linear, 0),
-        };
-        Shrinking {
-            schedule: Schedule::new(decay, over),
-            over,
-            starts: network.parameters.iter().map(Parameter::kept).collect(),
-        }
-    }
-
-    /// Cuts the network to what it may have before the step with this number, counted from 0.
-    fn shrink(
-        &self,
-        network: &Network,
-        shrinking: &Shrinking,
-        step: usize,
-        setting: &Setting<'_>,
-    ) -> Result<()> {
-        let Some((_, ends)) = &self.shrink else {
-            return Ok(());
-        };
-        let prefixes: Vec<_> = network
-            .parameters
-            .iter()
-            .zip(shrinking.starts.iter().zip(ends))
-            .filter(|(p, _)| matches!(p.form(), Form::Prefix { .. }))
-            .collect();
-        let schedule = &shrinking.schedule;
-        match self.share {
-            None => {
-                for (p, (&start, &end)) in prefixes {
-                    p.truncate(schedule.count(step, start, end).min(p.kept()))?;
-                }
-            }
-            Some(share) if shrinking.is_time(step, share.times) => {
-                let start = prefixes.iter().map(|(_, (start, _))| **start).sum();
-                let end = prefixes.iter().map(|(_, (_, end))| **end).sum();
-                let parameters: Vec<_> = prefixes.into_iter().map(|(p, _)| p).collect();
-                let total = schedule.count(step, start, end);
-                let shares = match self.communicator.rank() {
-                    0 => self.measured(network, &parameters, total, share, setting)?,
-                    _ => Vec::new(),
-                };
-                let bytes = shares.iter().flat_map(|&k| (k as u64).to_le_bytes());
-                let mut bytes: Vec<u8> = bytes.collect();
-                self.communicator.broadcast(&mut bytes)?;
-                let (shares, _) = bytes.as_chunks::<8>();
-                let shares = shares.iter().map(|&k| u64::from_le_bytes(k) as usize);
-                for (p, k) in parameters.into_iter().zip(shares) {
-                    p.truncate(k.min(p.kept()))?;
-                }
-            }
-            Some(_) => {}
-        }
-        Ok(())
-    }
-
-    /// How many of `total` numbers each of these parameters is to have, by what the network loses on validation images without the
-    /// others.
-    fn measured(
-        &self,
-        network: &Network,
-        parameters: &[&Parameter],
-        total: usize,
-        share: &Share,
-        setting: &Setting<'_>,
-    ) -> Result<Vec<usize>> {
-        let kind = network.architecture.task();
-        let metric = tasks::task(kind).metric();
-        let file = network.to_file(NumberKind::Float32)?;
-        // A loss goes no higher than that of guessing: ruin one layer, and no more can be lost there. So a layer is cut by no more than twice
-        // the common factor, where what is lost still adds up; the next time tells how it did.
-        let all: usize = parameters.iter().map(|p| p.kept()).sum();
-        let factor = (total as f64 / all as f64).min(1.0).powi(2);
-        let least = |t: &FileTensor| (t.values.len() as f64 * factor).ceil() as usize;
-        let ways = file.tensors.iter().map(|t| sensitivity::cuts(t, least(t)));
-        let ways: Vec<_> = ways.collect();
-        let images = self
-            .validation
-            .first(share.images.min(self.validation.count));
-        let kept = |file: &ModelFile| -> Vec<usize> {
-            let of = |p: &&Parameter| file.tensors.iter().find(|t| t.name == p.name());
-            let kept = |p| of(p).map_or(0, |t| t.values.len());
-            parameters.iter().map(kept).collect()
-        };
-        let found = sensitivity::share_out(
-            &file,
-            &ways,
-            |tensor| tensor.values.len() as f64,
-            |file| {
-                let network = Network::from_file(file, self.device)?;
-                Ok(tasks::evaluate(kind, network.model.as_ref(), &images, setting)?.loss(metric))
-            },
-            |file| Ok(kept(file).iter().sum::<usize>() <= total),
-        )?;
-        let found = found.ok_or_else(|| {
-            Error::Setting(format!(
-                "{}: {total} numbers do not go round among {} tensors",
-                self.phase,
-                parameters.len()
-            ))
-        })?;
-        // Few counts of each were tried: in the proportions of those found, all of the total is given out.
-        let sizes: Vec<usize> = parameters.iter().map(|p| p.kept()).collect();
-        Ok(share_out(total, &kept(&found), &sizes))
-    }
-}
-
-/// The way that budgets take: from these counts, in so many steps.
-struct Shrinking {
-    schedule: Schedule,
-    over: usize,
-    starts: Vec<usize>,
-}
-
-impl Shrinking {
-    /// Whether a step is one of `times` that lie evenly in those in which budgets shrink, at the end of the last of as many parts.
-    fn is_time(&self, step: usize, times: usize) -> bool {
-        let part = |step: usize| step * times / self.over.max(1);
-        match self.over {
-            0 => step == 0,
-            over => step > 0 && step <= over && part(step) > part(step - 1),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_lie_evenly_and_the_last_is_at_the_end() {
-        let of = |over, times| {
-            let shrinking = Shrinking {
-                schedule: Schedule::new(Decay::Geometric, over),
-                over,
-                starts: Vec::new(),
-            };
-            (0..20)
-                .filter(|&step| shrinking.is_time(step, times))
-                .collect::<Vec<usize>>()
-        };
-        assert_eq!(of(12, 3), [4, 8, 12]);
-        assert_eq!(of(10, 4), [3, 5, 8, 10]);
-        assert_eq!(of(3, 12), [1, 2, 3]);
-        assert_eq!(of(0, 12), [0]);
     }
 }
