@@ -10,7 +10,7 @@ use freqreg_nn::Parameter;
 pub(crate) struct Exchange<'a> {
     communicator: &'a dyn Communicator,
     /// Whether there is anything to add up: several processes, or several parts of a batch.
-    in_parts: bool,
+    pub(crate) in_parts: bool,
     /// Of this process's parts of a batch, gradients and loss.
     parts: Vec<Vec<f32>>,
     /// The loss where nothing is to be added up.

@@ -34,7 +34,7 @@ impl UnderWay<'_> {
         let trainer = self.trainer;
         let (model, parameters) = (self.network.model.as_ref(), &self.network.parameters);
         let rate = trainer.training.rate.at(step, self.steps);
-        let in_parts = trainer.communicator.size() > 1 || self.mine.len() > 1;
+        let in_parts = self.exchange.in_parts;
         let own: usize = self.mine.iter().map(Range::len).sum();
         let mut holder = Holder::new(parameters, trainer.hold(self.network, step, self.steps));
         holder.hold()?;
