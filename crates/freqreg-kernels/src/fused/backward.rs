@@ -9,10 +9,11 @@ use pulp::{Arch, Simd, WithSimd};
 
 use self::gradient::{Gradient, Written};
 use self::source::{Source, runs};
+use super::block::{BLOCK, blocks, fused, plus, rectify};
 use super::maps::WIDEST;
 use super::sinks::Place;
 use super::tile::Tiling;
-use super::wide::{BLOCK, Wide, blocks, fused, plus, rectify};
+use super::wide::Wide;
 use crate::error::{Error, Result};
 use crate::parallel;
 use crate::scratch::with_scratch;

@@ -2,8 +2,8 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
+use super::block::fused;
 use super::maps::{MapShape, Maps};
-use super::wide::fused;
 use crate::error::{Error, Result, at_least_one, length};
 use crate::parallel::{self, Shared};
 use crate::scratch::with_scratch;

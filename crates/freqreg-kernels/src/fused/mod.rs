@@ -7,11 +7,13 @@
 //! it computes them once more for the gradients ([`Wide::backward`]).
 
 mod backward;
+mod block;
 mod conv;
 mod maps;
 mod moments;
 mod norm;
 mod sinks;
+mod term;
 mod tile;
 mod wide;
 

@@ -2,8 +2,8 @@
 
 use pulp::Simd;
 
+use super::block::{BLOCK, fused};
 use super::maps::{Layout, MapShape, Maps, WIDEST, copy_registers};
-use super::wide::{BLOCK, fused};
 use crate::parallel::Shared;
 
 /// What becomes of a tile's channels.

@@ -2,9 +2,10 @@
 
 use pulp::{Simd, WithSimd};
 
+use super::block::{BLOCK, blocks, plus, rectify};
 use super::maps::{MapShape, WIDEST};
 use super::sinks::{Place, Sink};
-use super::wide::{BLOCK, Wide, blocks, plus, rectify};
+use super::wide::Wide;
 
 /// Multiply-adds of one task at least.
 const TASK: usize = 1 << 18;

@@ -2,139 +2,17 @@
 
 use std::sync::Arc;
 
-use pulp::{Arch, Simd};
+use pulp::Arch;
 
+use super::block::{BLOCK, blocks, pack, pack_columns, padded};
 use super::maps::{MapShape, Maps, WIDEST};
 use super::norm::{Normalised, Over};
 use super::sinks::{Images, Project, Sink, Sums};
+use super::term::{Factors, Term};
 use super::tile::{Tile, Tiling};
 use crate::error::{Error, Result, length};
 use crate::parallel::{self, Shared};
 use crate::scratch::with_scratch;
-use crate::simd::Lanes;
-
-/// Wide channels computed together.
-pub(super) const BLOCK: usize = 4;
-
-/// One step of a [`Wide`]: narrow maps expanded to the wide channels and added to what came before.
-#[derive(Debug, Clone)]
-pub(super) struct Term {
-    /// What is expanded, as it was given.
-    pub(super) source: Arc<Maps>,
-    /// The same for each phase of a pool; the source itself without one.
-    pub(super) maps: Vec<Arc<Maps>>,
-    pub(super) narrow: usize,
-    /// What the maps are expanded by, as it was given: `[channels, narrow]`.
-    pub(super) expand: Arc<Vec<f32>>,
-    pub(super) factors: Arc<Factors>,
-    /// The norm that has gone into the factors.
-    pub(super) norm: Option<Arc<Normalised>>,
-    pub(super) relu: bool,
-}
-
-/// What a term does to its maps: expands them, and multiplies each channel by its scale and adds its shift.
-#[derive(Debug)]
-pub(super) struct Factors {
-    /// For each block of channels, `[narrow, BLOCK]`.
-    expand: Arc<Vec<f32>>,
-    /// Images that have scales and shifts of their own: all, or one for all of them.
-    sets: usize,
-    /// For each set, the channels; empty where there are none.
-    scale: Vec<f32>,
-    shift: Vec<f32>,
-}
-
-impl Factors {
-    /// The scales or shifts of a block of channels.
-    #[inline(always)]
-    fn of_block(&self, values: &[f32], part: usize, block: usize) -> [f32; BLOCK] {
-        let set = if self.sets == 1 { 0 } else { part };
-        let start = set * (values.len() / self.sets) + block * BLOCK;
-        std::array::from_fn(|i| values[start + i])
-    }
-
-    /// The scales of a block of channels, if there are any.
-    #[inline(always)]
-    pub(super) fn scale(&self, part: usize, block: usize) -> Option<[f32; BLOCK]> {
-        (!self.scale.is_empty()).then(|| self.of_block(&self.scale, part, block))
-    }
-
-    /// The expansion to a block of channels, `[narrow, BLOCK]`.
-    #[inline(always)]
-    pub(super) fn block(&self, block: usize, narrow: usize) -> &[f32] {
-        let len = narrow * BLOCK;
-        &self.expand[block * len..][..len]
-    }
-}
-
-/// Of each set the channels, and zeros up to a whole number of blocks.
-fn padded(values: &[f32], channels: usize) -> Vec<f32> {
-    let mut all = Vec::with_capacity(values.len() / channels * blocks(channels) * BLOCK);
-    for set in values.chunks_exact(channels) {
-        all.extend_from_slice(set);
-        all.resize(all.len().next_multiple_of(BLOCK), 0.0);
-    }
-    all
-}
-
-impl Term {
-    /// A block of the term's channels at `V` registers of pixels, whose narrow maps are next in `z`.
-    #[inline(always)]
-    pub(super) fn value<S: Simd, const V: usize>(
-        &self,
-        simd: S,
-        part: usize,
-        block: usize,
-        z: &mut std::slice::ChunksExact<'_, S::f32s>,
-    ) -> [[S::f32s; V]; BLOCK] {
-        let mut sums = [[simd.splat_f32s(0.0); V]; BLOCK];
-        let factors = &*self.factors;
-        let expand = factors.block(block, self.narrow);
-        for (factors, z) in expand.chunks_exact(BLOCK).zip(z) {
-            let z: [S::f32s; V] = std::array::from_fn(|v| z[v]);
-            for (sums, &factor) in sums.iter_mut().zip(factors) {
-                let factor = simd.splat_f32s(factor);
-                for (sum, &z) in sums.iter_mut().zip(&z) {
-                    *sum = fused(simd, factor, z, *sum);
-                }
-            }
-        }
-        if !factors.shift.is_empty() {
-            let shift = factors.of_block(&factors.shift, part, block);
-            let scale = factors.scale(part, block).unwrap_or([1.0; BLOCK]);
-            for (sums, (scale, shift)) in sums.iter_mut().zip(scale.into_iter().zip(shift)) {
-                let (scale, shift) = (simd.splat_f32s(scale), simd.splat_f32s(shift));
-                for sum in sums {
-                    *sum = fused(simd, scale, *sum, shift);
-                }
-            }
-        }
-        sums
-    }
-}
-
-/// The sum of two blocks.
-#[inline(always)]
-pub(super) fn plus<S: Simd, const V: usize>(
-    simd: S,
-    a: &[[S::f32s; V]; BLOCK],
-    b: &[[S::f32s; V]; BLOCK],
-) -> [[S::f32s; V]; BLOCK] {
-    std::array::from_fn(|i| std::array::from_fn(|v| simd.add_f32s(a[i][v], b[i][v])))
-}
-
-/// max(x, 0), and NaN where x is.
-#[inline(always)]
-pub(super) fn rectify<S: Simd, const V: usize>(simd: S, sums: &mut [[S::f32s; V]; BLOCK]) {
-    let zero = simd.splat_f32s(0.0);
-    // Loops of known lengths, here and below, keep a block in registers; one over all of its elements would go by memory.
-    for sums in sums {
-        for sum in sums {
-            // Zero first: where the other is NaN, NaN is what comes out.
-            *sum = simd.max_f32s(zero, *sum);
-        }
-    }
-}
 
 /// Wide channels at every pixel of a batch, which are computed where they are read and stored nowhere.
 ///
@@ -149,30 +27,6 @@ pub struct Wide {
     /// Windows and their step, behind a pool.
     pub(super) pool: Option<[[usize; 2]; 2]>,
     pub(super) terms: Vec<Term>,
-}
-
-pub(super) fn blocks(channels: usize) -> usize {
-    channels.div_ceil(BLOCK)
-}
-
-/// `[rows, columns]` to `[blocks of rows, columns, BLOCK]`, padded with zeros.
-fn pack(weights: &[f32], columns: usize, packed: &mut Vec<f32>) {
-    for rows in weights.chunks(BLOCK * columns) {
-        for c in 0..columns {
-            packed.extend((0..BLOCK).map(|r| rows.get(r * columns + c).copied().unwrap_or(0.0)));
-        }
-    }
-}
-
-/// `[to, channels]` to `[blocks of channels, to, BLOCK]`.
-pub(super) fn pack_columns(weights: &[f32], channels: usize) -> Vec<f32> {
-    let to = weights.len() / channels;
-    let transposed: Vec<f32> = (0..channels * to)
-        .map(|i| weights[i % to * channels + i / to])
-        .collect();
-    let mut packed = Vec::with_capacity(blocks(channels) * to * BLOCK);
-    pack(&transposed, to, &mut packed);
-    packed
 }
 
 impl Wide {
@@ -519,15 +373,11 @@ impl Wide {
     }
 }
 
-#[inline(always)]
-pub(super) fn fused<S: Simd>(simd: S, a: S::f32s, b: S::f32s, c: S::f32s) -> S::f32s {
-    f32::fused(simd, a, b, c)
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::backward::{Towards, Upstream};
     use super::*;
+    use pulp::Simd;
 
     fn values(len: usize, seed: usize) -> Vec<f32> {
         (0..len)

@@ -1,9 +1,11 @@
 //! The gradient of a term, while tasks compute it and from what they wrote.
 
 use super::Towards;
+use crate::fused::block::{BLOCK, blocks};
 use crate::fused::maps::{MapShape, Maps};
 use crate::fused::norm::Sums;
-use crate::fused::wide::{BLOCK, Term, Wide, blocks};
+use crate::fused::term::Term;
+use crate::fused::wide::Wide;
 use crate::parallel::{self, Shared};
 
 /// The gradient of one term, while it is computed.

@@ -3,9 +3,9 @@
 use pulp::Simd;
 
 use crate::error::{Result, length};
+use crate::fused::block::{BLOCK, fused, pack_columns};
 use crate::fused::maps::MapShape;
 use crate::fused::sinks::Place;
-use crate::fused::wide::{BLOCK, fused, pack_columns};
 
 /// The gradient of a loss with respect to what was read of wide channels.
 #[derive(Debug, Clone, Copy)]
