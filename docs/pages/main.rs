@@ -44,103 +44,136 @@ fn main() -> ExitCode {
     }
 }
 
+/// A file and what belongs in it.
+type Filled = (PathBuf, String);
+
 /// Every generated file of the book in the folder `docs`, with what belongs in it.
-fn generate(docs: &Path) -> Result<Vec<(PathBuf, String)>, String> {
+fn generate(docs: &Path) -> Result<Vec<Filled>, String> {
     let networks = zoo::networks()?;
     let reports = results::read(&docs.join("results"), &networks)?;
+    let mut files = networks_and_fronts(docs, &networks, &reports)?;
+    files.extend(in_earnest(docs, &networks, &reports)?);
+    files.extend(times(docs)?);
+    files.extend(in_bytes(docs, &reports)?);
+    Ok(files)
+}
+
+/// The pages on the networks, and the tables that the front pages have of them.
+fn networks_and_fronts(
+    docs: &Path,
+    networks: &[zoo::Network],
+    reports: &[Report],
+) -> Result<Vec<Filled>, String> {
     let source = docs.join("src");
     let mut files = Vec::new();
-    for network in &networks {
+    for network in networks {
         let picture = format!("img/models/{}.svg", network.name);
         files.push((source.join(picture), figure::draw(network).text()));
         let path = source.join(format!("models/{}.md", network.name));
-        let regions = [
-            ("layers", tables::layers(network)),
-            (
-                "results",
-                results::table(std::slice::from_ref(network), &reports),
-            ),
-        ];
+        let results = results::table(std::slice::from_ref(network), reports);
+        let regions = [("layers", tables::layers(network)), ("results", results)];
         files.push(page(path, &regions)?);
     }
     let regions = [
-        ("networks", tables::networks(&networks)),
-        ("results", results::table(&networks, &reports)),
+        ("networks", tables::networks(networks)),
+        ("results", results::table(networks, reports)),
     ];
     files.push(page(source.join("models.md"), &regions)?);
-    let regions = [("front", experiments::front(&networks, &reports))];
+    let regions = [("front", experiments::front(networks, reports))];
     files.push(page(source.join("index.md"), &regions)?);
-    let regions = [("readme", experiments::readme(&reports))];
+    let regions = [("readme", experiments::readme(reports))];
     files.push(page(docs.join("../README.md"), &regions)?);
+    Ok(files)
+}
+
+/// The page on the results in earnest with its curves, and the walk through the paper's recipe.
+fn in_earnest(
+    docs: &Path,
+    networks: &[zoo::Network],
+    reports: &[Report],
+) -> Result<Vec<Filled>, String> {
+    let source = docs.join("src");
     let studies = |folder: &str| coded::read(&docs.join("results").join(folder));
-    let bytes = docs.join("results/bytes");
-    let results_of = |name: &str| -> Vec<Report> {
-        let of = |r: &&Report| r.experiment == name && experiments::counts(r);
-        reports.iter().filter(of).cloned().collect()
+    let of = |name: &str| -> Vec<Report> {
+        let counts = |r: &&Report| r.experiment == name && experiments::counts(r);
+        reports.iter().filter(counts).cloned().collect()
     };
-    let lenet5 = results_of("lenet5");
-    let with = |others: Vec<Report>| study::group(lenet5.iter().cloned().chain(others));
+    // An experiment's runs in earnest, and others to compare with them.
+    let beside = |name: &str, others: &[Report], like: &dyn Fn(&Report) -> bool| {
+        let others = others.iter().filter(|r| like(r)).cloned();
+        study::table(study::group(of(name).into_iter().chain(others)))
+    };
+    let (bytes, curves) = (studies("bytes")?, studies("curves")?);
     let mut baselines = studies("baselines")?;
-    let pruned = |r: &Report| r.experiment == "lenet5-pruned" && r.changes == ["--budget 776"];
-    baselines.extend(studies("bytes")?.into_iter().filter(pruned));
-    let variations = studies("method")?;
-    let variations_of = |name: &str| -> Vec<Report> {
-        let of = |r: &&Report| r.experiment == name;
-        variations.iter().filter(of).cloned().collect()
+    let pruned = |r: &&Report| r.experiment == "lenet5-pruned" && r.changes == ["--budget 776"];
+    baselines.extend(bytes.iter().filter(pruned).cloned());
+    let against = |name: &str, network: &str| {
+        beside(name, &baselines, &|r| r.experiment.starts_with(network))
     };
-    let studied = |name: &str| {
-        let rows = results_of(name).into_iter().chain(variations_of(name));
-        study::table(study::group(rows))
-    };
-    let mut method = variations_of("lenet5");
-    let shares = studies("shares")?.into_iter();
-    method.extend(shares.filter(|r| r.regularised.kept == 776));
-    let paper_runs = results_of("lenet5-paper");
-    method.extend(paper_runs.iter().cloned());
-    let regions = [("paper", study::table(with(paper_runs)))];
-    files.push(page(source.join("lenet5-paper.md"), &regions)?);
+    let mut changed = studies("method")?;
+    let shared = studies("shares")?;
+    let shared = shared.into_iter().filter(|r| r.regularised.kept == 776);
+    changed.extend(shared.chain(of("lenet5-paper")));
+    let method = |name: &str| beside(name, &changed, &|r| r.experiment == name);
+    let whole_method = |r: &Report| ["lenet5", "lenet5-paper"].contains(&&*r.experiment);
     let regions = [
-        ("experiments", experiments::table(&networks, &reports)),
-        ("runs", experiments::runs(&reports)),
-        ("baselines", study::table(with(baselines))),
-        ("method", study::table(with(method))),
-        ("autoencoder", studied("vae-v1")),
-        ("vgg16", studied("vgg16-v2")),
+        ("experiments", experiments::table(networks, reports)),
+        ("runs", experiments::runs(reports)),
+        ("baselines", against("lenet5", "lenet5-")),
+        ("baselines-resnet18", against("resnet18-v2", "resnet18-")),
+        ("method", beside("lenet5", &changed, &whole_method)),
+        ("autoencoder", method("vae-v1")),
+        ("vgg16", method("vgg16-v2")),
     ];
-    files.push(page(source.join("results.md"), &regions)?);
-    let panels = panels(&reports, studies("curves")?, coded::read(&bytes)?);
-    let picture = source.join("img/curves.svg");
-    files.push((picture, curves::draw(&panels).text()));
-    let times = |name: &str| docs.join("bench").join(name);
-    let grown = |by, heading| own::growth(&times("growth.jsonl"), by, heading);
-    let regions = [
-        ("peer", bench::table(&times("peer.json"))?),
-        ("forms", own::forms(&times("forms.jsonl"))?),
+    let paper = beside("lenet5", &of("lenet5-paper"), &|_| true);
+    let panels = panels(reports, curves, bytes);
+    Ok(vec![
+        page(source.join("lenet5-paper.md"), &[("paper", paper)])?,
+        page(source.join("results.md"), &regions)?,
+        (source.join("img/curves.svg"), curves::draw(&panels).text()),
+    ])
+}
+
+/// The pages on speed and on networks that are trained together.
+fn times(docs: &Path) -> Result<Vec<Filled>, String> {
+    let source = docs.join("src");
+    let bench = |name: &str| docs.join("bench").join(name);
+    let grown = |by, heading| own::growth(&bench("growth.jsonl"), by, heading);
+    let speed = [
+        ("peer", bench::table(&bench("peer.json"))?),
+        ("forms", own::forms(&bench("forms.jsonl"))?),
         ("pixels", grown("pixels", "pixels")?),
         ("channels", grown("channels", "channels")?),
         ("kept", grown("kept", "kept")?),
         ("threads", grown("threads", "threads")?),
-        ("choice", own::layers(&times("layers.jsonl"))?),
+        ("choice", own::layers(&bench("layers.jsonl"))?),
     ];
-    files.push(page(source.join("performance.md"), &regions)?);
-    let link = times("cluster/measured.json");
-    let regions = [
+    let link = bench("cluster/measured.json");
+    let together = [
         ("measured", cluster::measured(&link)?),
         ("model", cluster::model(&link)?),
     ];
-    files.push(page(source.join("cluster.md"), &regions)?);
-    let runs = coded::runs(&bytes, &reports)?;
-    files.push((source.join("img/bytes.svg"), coded::draw(&runs).text()));
+    Ok(vec![
+        page(source.join("performance.md"), &speed)?,
+        page(source.join("cluster.md"), &together)?,
+    ])
+}
+
+/// The page on files: what networks take in few bits a number, and how budgets are shared out.
+fn in_bytes(docs: &Path, reports: &[Report]) -> Result<Vec<Filled>, String> {
+    let source = docs.join("src");
+    let bytes = docs.join("results/bytes");
+    let runs = coded::runs(&bytes, reports)?;
+    let shares = coded::shares(&docs.join("results/shares"), &bytes, reports)?;
     let regions = [
         ("coded", coded::table(&runs)),
         ("pruned", coded::pruned(&runs)),
-        (
-            "shares",
-            coded::shares(&docs.join("results/shares"), &bytes, &reports)?,
-        ),
+        ("shares", shares),
     ];
-    files.push(page(source.join("files.md"), &regions)?);
-    Ok(files)
+    Ok(vec![
+        (source.join("img/bytes.svg"), coded::draw(&runs).text()),
+        page(source.join("files.md"), &regions)?,
+    ])
 }
 
 /// What is drawn of accuracy against numbers kept: LeNet5 in float16, and every version and budget of the two larger networks.
@@ -174,7 +207,7 @@ fn panels(reports: &[Report], curves: Vec<Report>, bytes: Vec<Report>) -> Vec<cu
 }
 
 /// The page at `path` with its regions filled.
-fn page(path: PathBuf, regions: &[(&str, String)]) -> Result<(PathBuf, String), String> {
+fn page(path: PathBuf, regions: &[(&str, String)]) -> Result<Filled, String> {
     let old = std::fs::read_to_string(&path).map_err(|e| said(&path, e))?;
     let new = regions::fill(&old, regions).map_err(|e| said(&path, e))?;
     Ok((path, new))
