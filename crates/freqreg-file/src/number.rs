@@ -7,6 +7,7 @@ use std::vec::Vec;
 
 use half::f16;
 
+use crate::coder::LARGEST;
 use crate::{Fault, Values};
 
 /// How the numbers of a tensor are stored; as text `float16`, `float32`, or `bits:8` (2 to 16).
@@ -73,28 +74,47 @@ impl Values {
     /// that the error is the same part of every tensor, which is what counts behind a norm. Zeros, which take next to none, are not
     /// counted in the mean. What is not `dead` of a step beyond a multiple is rounded towards zero: 0.5 rounds to the nearest.
     ///
+    /// A step is a float16, 6e-8 at the least, and no number may be more than 1,048,575 steps: where more bits would take a smaller
+    /// one, the smallest that can be had is taken.
+    ///
     /// # Errors
     /// As [`quantised`](Self::quantised).
     pub fn in_bits(&self, bits: u32, dead: f32) -> Result<Self, Fault> {
-        let numbers = self.to_f32().into_iter().filter(|&v| v != 0.0);
-        let (count, power) = numbers.fold((0_usize, 0.0), |(count, power), v| {
-            (count + 1, power + f64::from(v).powi(2))
-        });
+        let numbers = self.to_f32();
+        let numbers = numbers.iter().map(|&v| f64::from(v));
+        let numbers = numbers.filter(|&v| v != 0.0);
+        let (count, power, largest) = numbers
+            .fold((0_usize, 0.0, 0.0), |(count, power, largest), v| {
+                (count + 1, power + v * v, v.abs().max(largest))
+            });
         let rms = (power / count.max(1) as f64).sqrt();
-        let step = f16::from_f64(step(rms, bits));
-        // Of numbers that are all zero, or nearly.
-        let step = if step > f16::ZERO {
-            step
-        } else {
-            f16::MIN_POSITIVE
-        };
-        self.quantised(step, dead)
+        self.quantised(step(rms, largest, bits), dead)
     }
 }
 
-/// The step for numbers of a root mean square of `rms` that are to take `bits` each.
-pub(crate) fn step(rms: f64, bits: u32) -> f64 {
-    std::f64::consts::SQRT_2 * std::f64::consts::E * rms / f64::from(bits.clamp(2, 16)).exp2()
+/// The step for numbers of a root mean square of `rms`, none of a magnitude above `largest`, that are to take `bits` each, or the nearest
+/// to it that can be stored.
+pub(crate) fn step(rms: f64, largest: f64, bits: u32) -> f16 {
+    let least = f16::from_bits(1);
+    if rms == 0.0 {
+        // Any will do.
+        return f16::MIN_POSITIVE;
+    }
+    let bits = f64::from(bits.clamp(2, 16)).exp2();
+    let exact = std::f64::consts::SQRT_2 * std::f64::consts::E * rms / bits;
+    let step = f16::from_f64(exact).clamp(least, f16::MAX);
+    // With a dead zone of nothing a number is rounded up, to a level more; and float32 divides not quite exactly.
+    let smallest = largest / f64::from(LARGEST - 2);
+    match step.to_f64() < smallest {
+        true => {
+            let near = f16::from_f64(smallest).min(f16::MAX);
+            match near.to_f64() < smallest && near < f16::MAX {
+                true => f16::from_bits(near.to_bits() + 1),
+                false => near,
+            }
+        }
+        false => step,
+    }
 }
 
 #[cfg(test)]
@@ -142,5 +162,49 @@ mod tests {
         assert_eq!(step(few), step(sparse));
         // Nothing but zeros has a step as well.
         assert!(step(vec![0.0; 5]) > f16::ZERO);
+    }
+
+    /// The part of the numbers' energy that is lost, as a root.
+    fn error(values: &[f32], bits: u32) -> f64 {
+        let stored = Values::F32(values.to_vec()).in_bits(bits, 0.5).unwrap();
+        let power = |v: f64| v * v;
+        let off = values.iter().zip(stored.to_f32());
+        let off: f64 = off.map(|(&a, b)| power(f64::from(a) - f64::from(b))).sum();
+        (off / values.iter().map(|&v| power(f64::from(v))).sum::<f64>()).sqrt()
+    }
+
+    #[test]
+    fn more_bits_never_lose_more() {
+        for size in [1e-6_f32, 2e-5, 1e-4, 1.0, 1e4, 1e7] {
+            let numbers: Vec<f32> = (1..400).map(|i| size * (i as f32).sin()).collect();
+            let errors: Vec<f64> = (2..=16).map(|bits| error(&numbers, bits)).collect();
+            for pair in errors.windows(2) {
+                // The least step ends it; up to there each bit halves the error.
+                assert!(pair[1] <= pair[0], "{size}: {errors:?}");
+            }
+            // Steps of 6e-8 are coarse for numbers of 1e-6, and no others.
+            let least = if size < 1e-5 { 0.05 } else { 0.005 };
+            assert!(errors[14] < least, "{size}: {errors:?}");
+        }
+    }
+
+    #[test]
+    fn one_number_far_above_the_others_has_a_level() {
+        let mut numbers: Vec<f32> = (1..4096).map(|i| 1e-3 * (i as f32).sin()).collect();
+        for largest in [1.0, 60.0, 1e4, 3e38] {
+            numbers.push(largest);
+            for dead in [0.0, 0.5] {
+                let stored = Values::F32(numbers.clone()).in_bits(16, dead);
+                match largest > 6.8e10 {
+                    // Not even with the largest step.
+                    true => assert!(matches!(stored, Err(Fault::Step { .. }))),
+                    false => {
+                        let last = *stored.unwrap().to_f32().last().unwrap();
+                        assert!((last / largest - 1.0).abs() < 1e-5, "{largest}: {last}");
+                    }
+                }
+            }
+            numbers.pop();
+        }
     }
 }

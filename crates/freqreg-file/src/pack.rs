@@ -139,6 +139,7 @@ impl Spectrum {
     /// part of the energy that is lost, both about.
     fn ways(&self, numbers: &[NumberKind]) -> Vec<(usize, NumberKind, Point)> {
         let mut ways = Vec::new();
+        let largest = |kept: &[f64]| kept.iter().fold(0.0, |m: f64, c| m.max(c.abs()));
         let mut k = 1;
         loop {
             let kept = &self.coefficients[..k];
@@ -151,7 +152,7 @@ impl Spectrum {
                     NumberKind::Float32 => (4.0, 0.0),
                     NumberKind::Bits(bits) => {
                         // Of what is rounded to a step the error is even; what is less than half a step is lost.
-                        let even = step(rms, bits).powi(2) / 12.0;
+                        let even = step(rms, largest(kept), bits).to_f64().powi(2) / 12.0;
                         let noise = kept.iter().map(|c| (c * c).min(even)).sum();
                         (f64::from(bits) / 8.0, noise)
                     }
@@ -337,6 +338,22 @@ mod tests {
             assert!(lost < even, "{lost} where an even split loses {even}");
         }
         assert_eq!(pack_within(&spectra, 20, bytes).unwrap(), None);
+    }
+
+    #[test]
+    fn one_coefficient_far_above_the_others_fits_every_form() {
+        let mut w = weights(64, 64, 1.0);
+        w.iter_mut().for_each(|v| *v += 100.0);
+        let spectrum =
+            Spectrum::new("w", &[64, 64], &[64, 64], &KeepOrder::Zigzag, 4096, &w).unwrap();
+        let numbers = (2..=16).map(NumberKind::Bits).collect();
+        let all = pack_within(&[(spectrum, numbers)], 1 << 20, |packed| {
+            Ok(packed.iter().map(|p| p.tensor.values.bytes()).sum())
+        });
+        let packed = all.unwrap().unwrap();
+        assert_eq!(packed[0].tensor.values.len(), 4096);
+        // 64 times a uniform error over a step of 6,400 / 2^20, of a norm of 6,400.
+        assert!(packed[0].error < 2e-5, "{}", packed[0].error);
     }
 
     #[test]
