@@ -235,6 +235,11 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A line on standard error. Nobody may be listening any more, which is no reason to stop.
+pub(crate) fn say(line: impl fmt::Display) {
+    _ = writeln!(io::stderr(), "{line}");
+}
+
 /// Standard output, for bytes that come piece by piece.
 pub(crate) struct Pipe(io::StdoutLock<'static>);
 

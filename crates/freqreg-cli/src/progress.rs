@@ -1,5 +1,6 @@
 //! What a training tells, on the screen: bars on a terminal, plain lines elsewhere.
 
+use crate::io::say;
 use freqreg_train::train::Event;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
@@ -92,8 +93,8 @@ impl Progress {
     /// A line that stays, above the bar.
     pub(crate) fn line(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{text}")),
-            None => eprintln!("{text}"),
+            Some(bar) => bar.suspend(|| say(text)),
+            None => say(text),
         }
     }
 

@@ -1,6 +1,6 @@
 //! `freqreg reproduce`.
 
-use crate::io::print;
+use crate::io::{print, say};
 use crate::progress::Progress;
 use crate::{Failure, table, team};
 use freqreg_train::against;
@@ -119,12 +119,12 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     match result {
         // What was asked for is done together; what went wrong may have gone wrong here alone, and the others would wait.
         Err(failure) if communicator.size() > 1 && failure.code != 130 => {
-            eprintln!(
+            say(format_args!(
                 "process {} of {}: {}",
                 communicator.rank(),
                 communicator.size(),
                 failure.message
-            );
+            ));
             communicator.abort(failure.code);
             Err(failure)
         }
@@ -204,7 +204,7 @@ fn agreement(args: &Args, report: &Report, others: &[Report]) -> Result<(), Fail
         code: 1,
     })?;
     match args.json {
-        true => eprint!("{}", found.text),
+        true => say(found.text.trim_end()),
         false => print(&format!("\n{}", found.text))?,
     }
     match found.agrees {
@@ -250,11 +250,11 @@ fn all(args: &Args, stop: &AtomicBool, communicator: &Rc<dyn Communicator>) -> R
         }
     }
     for (i, (name, title)) in list.into_iter().enumerate() {
-        eprintln!(
+        say(format_args!(
             "\n[{}/{}] {name}: {title}",
             i + 1,
             freqreg_models::EXPERIMENTS.len()
-        );
+        ));
         let out = root.join(name);
         // A bug in one experiment must not take the others' results along.
         let run = || {
@@ -266,13 +266,13 @@ fn all(args: &Args, stop: &AtomicBool, communicator: &Rc<dyn Communicator>) -> R
             // Only of several processes some have none.
             Ok(Ok(None)) => continue,
             Ok(Ok(Some(report))) => {
-                eprintln!("{}", table::line(&report));
+                say(table::line(&report));
                 folders.push(out);
                 Outcome::Report(Box::new(report))
             }
             Ok(Err(failure)) if failure.code == 130 => return Err(failure),
             Ok(Err(failure)) => {
-                eprintln!("{}", failure.message);
+                say(&failure.message);
                 Outcome::Failure(failure.message)
             }
             Err(_) => Outcome::Failure("it stopped at a bug; what it said stands above".into()),
@@ -327,9 +327,40 @@ fn changes(args: &Args) -> Vec<String> {
     changes
 }
 
+/// A preset has lengths of its own, which would take the place of those that were asked for.
+fn refuse_overwritten(
+    experiment: &Experiment,
+    preset: Preset,
+    changes: &[String],
+) -> Result<(), Failure> {
+    let Some(lengths) = experiment.lengths(preset) else {
+        return Ok(());
+    };
+    for change in changes {
+        let (key, value) = change.split_once('=').unwrap_or((change, ""));
+        let own = match key.replace([' ', '"', '\''], "").as_str() {
+            "dense.training.epochs" => "dense_epochs",
+            "regularised.training.epochs" => "regularised_epochs",
+            "data.train" => "train",
+            "data.test" => "test",
+            "data.validation" if lengths.validation.is_some() => "validation",
+            _ => continue,
+        };
+        return Err(Failure {
+            message: format!(
+                "error: --set {change}: --{preset} has lengths of its own; give --set {preset}.{own}={} instead, or leave out --{preset}",
+                value.trim()
+            ),
+            code: 2,
+        });
+    }
+    Ok(())
+}
+
 /// The experiment as the command line wants it.
 fn prepared(args: &Args, name: &str, processes: usize) -> Result<Experiment, Failure> {
     let mut experiment = Experiment::find_with(name, &args.set)?;
+    refuse_overwritten(&experiment, preset(args), &args.set)?;
     if args.scale_batch {
         experiment.dense.training.batch *= processes;
         experiment.regularised.training.batch *= processes;

@@ -3,7 +3,7 @@
 mod picture;
 
 use crate::Failure;
-use crate::io::print;
+use crate::io::{print, say};
 use freqreg_train::experiment::Experiment;
 use freqreg_train::report::Report;
 use freqreg_train::reproduce::read_report;
@@ -279,7 +279,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             .collect();
         let there = runs.len() - missing.len();
         if there > 0 {
-            eprintln!("{there} of {} runs are there", runs.len());
+            say(format_args!("{there} of {} runs are there", runs.len()));
         }
         in_turn(&missing, &out, args.jobs, threads)?;
     }
@@ -298,25 +298,36 @@ fn in_turn(runs: &[Run], out: &Path, jobs: usize, threads: usize) -> Result<(), 
     loop {
         while running.len() < jobs && !stop.load(Ordering::Relaxed) {
             let Some(run) = waiting.next() else { break };
-            eprintln!("{}: begins", run.name);
-            running.push((run, run.start(out, threads)?));
+            say(format_args!("{}: begins", run.name));
+            // Whatever goes wrong with one, the others are waited for.
+            match run.start(out, threads) {
+                Ok(child) => running.push((run, child)),
+                Err(failure) => {
+                    say(format_args!("{}: {}", run.name, failure.message));
+                    wrong.push(run.name.as_str());
+                }
+            }
         }
-        if running.is_empty() {
+        if running.is_empty() && (waiting.len() == 0 || stop.load(Ordering::Relaxed)) {
             break;
         }
         std::thread::sleep(Duration::from_millis(100));
         let mut still = Vec::new();
         for (run, mut child) in running {
-            match child.try_wait()? {
-                None => still.push((run, child)),
-                Some(status) if status.success() => eprintln!("{}: done", run.name),
-                Some(status) => {
+            match child.try_wait() {
+                Ok(None) => still.push((run, child)),
+                Ok(Some(status)) if status.success() => say(format_args!("{}: done", run.name)),
+                Err(cause) => {
+                    say(format_args!("{}: {cause}", run.name));
+                    wrong.push(run.name.as_str());
+                }
+                Ok(Some(status)) => {
                     let log = out.join(&run.name).join("log.txt");
-                    eprintln!(
+                    say(format_args!(
                         "{}: {status}; what it said is in {}",
                         run.name,
                         log.display()
-                    );
+                    ));
                     wrong.push(run.name.as_str());
                 }
             }
@@ -430,7 +441,7 @@ fn gather(args: &Args, runs: &[Run], out: &Path) -> Result<(), Failure> {
     freqreg_file::write_atomically(&plot, picture::draw(&rows).as_bytes())?;
     let missing = runs.len() - found.len();
     if missing > 0 {
-        eprintln!("{missing} of {} runs are missing", runs.len());
+        say(format_args!("{missing} of {} runs are missing", runs.len()));
     }
     match args.json {
         true => {

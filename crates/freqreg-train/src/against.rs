@@ -2,7 +2,7 @@
 
 use crate::experiment::Preset;
 use crate::report::{Metric, NetworkReport, Report, SCHEMA};
-use crate::{Error, Result};
+use crate::{Error, Result, index};
 use std::fmt::Write;
 use std::path::Path;
 
@@ -21,7 +21,7 @@ pub fn read(folder: &Path) -> Result<Vec<Report>> {
         let path = entry.map_err(io)?.path();
         if path.is_dir() {
             reports.extend(read(&path)?);
-        } else if path.extension().is_some_and(|e| e == "json") {
+        } else if path.extension().is_some_and(|e| e == "json") && !path.ends_with(index::FILE) {
             let wrong = |reason: String| Error::Report {
                 path: path.clone(),
                 reason,
@@ -159,6 +159,16 @@ fn student(freedom: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_table_of_several_runs_is_no_report() {
+        let folder = tempfile::tempdir().unwrap();
+        index::write(folder.path(), &[]).unwrap();
+        assert!(folder.path().join(index::FILE).exists());
+        assert_eq!(read(folder.path()).unwrap().len(), 0);
+        std::fs::write(folder.path().join("other.json"), "[]").unwrap();
+        assert!(read(folder.path()).is_err());
+    }
 
     #[test]
     fn one_more_run_lies_where_the_others_lead_to_expect() {

@@ -26,6 +26,9 @@ pub(crate) struct Progress {
     pub running: Running,
     /// Seconds spent so far.
     pub seconds: f64,
+    /// Bytes that were given to sums over processes in the last step.
+    #[serde(default)]
+    pub exchanged: usize,
     /// The epochs that are complete.
     pub history: Vec<EpochReport>,
     /// Length of every parameter, in order.
@@ -49,6 +52,7 @@ impl Progress {
             step: 0,
             running: Running::default(),
             seconds: 0.0,
+            exchanged: 0,
             history: Vec::new(),
             lengths: Vec::new(),
             optimiser_steps: 0,

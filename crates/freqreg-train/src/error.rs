@@ -1,5 +1,6 @@
 //! What can go wrong in a run.
 
+use freqreg_file::{Fault, NumberKind};
 use std::path::PathBuf;
 
 /// The result of this crate's functions.
@@ -85,6 +86,18 @@ pub enum Error {
     /// A model file holds a network that this program does not know or that does not fit its configuration.
     #[error("the model file does not hold a network of the zoo: {0}")]
     Model(String),
+    /// A number is too large for the form in which it is to be stored, or none at all.
+    #[error(
+        "tensor `{tensor}` can't be stored as {form}: {fault}; float32 takes every finite number"
+    )]
+    Unstorable {
+        /// The tensor.
+        tensor: String,
+        /// The form.
+        form: NumberKind,
+        /// What does not fit.
+        fault: Fault,
+    },
     /// A setting that can't be.
     #[error("{0}")]
     Setting(String),

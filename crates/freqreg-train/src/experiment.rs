@@ -1,6 +1,7 @@
 //! An experiment: a TOML file that says which network is trained on which data, and how. Unknown keys are
 //! refused. A variation is a copy of the file.
 
+mod check;
 mod training;
 
 pub use training::{
@@ -11,7 +12,7 @@ use crate::report::PaperClaim;
 use crate::{Error, Result};
 use freqreg_data::DatasetName;
 pub use freqreg_file::NumberKind;
-use freqreg_models::{Architecture, Budgets, Task};
+use freqreg_models::{Architecture, Budgets};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -197,6 +198,17 @@ pub enum Preset {
     Full,
 }
 
+impl std::fmt::Display for Preset {
+    /// Its table in an experiment's file.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Preset::Quick => "quick",
+            Preset::Default => "default",
+            Preset::Full => "full",
+        })
+    }
+}
+
 impl Experiment {
     /// Reads an experiment by the name of one that comes along, or by the path of a TOML file.
     ///
@@ -291,21 +303,32 @@ impl Experiment {
             .collect()
     }
 
+    /// What a preset puts in the place of the lengths; `None` where it changes nothing.
+    pub fn lengths(&self, preset: Preset) -> Option<&Lengths> {
+        match preset {
+            Preset::Quick => Some(&self.quick),
+            Preset::Default => None,
+            Preset::Full => self.full.as_ref(),
+        }
+    }
+
     /// The same experiment in the lengths of a preset.
-    pub fn in_lengths(mut self, preset: Preset) -> Self {
-        let lengths = match preset {
-            Preset::Quick => self.quick.clone(),
-            Preset::Default => return self,
-            Preset::Full => match self.full.clone() {
-                Some(full) => full,
-                None => return self,
-            },
+    ///
+    /// # Errors
+    /// [`Error::Experiment`] where the rest of it does not go with these lengths.
+    pub fn in_lengths(mut self, preset: Preset) -> Result<Self> {
+        let Some(lengths) = self.lengths(preset).cloned() else {
+            return Ok(self);
         };
         self.dense.training.epochs = lengths.dense_epochs;
         self.regularised.training.epochs = lengths.regularised_epochs;
         (self.data.train, self.data.test) = (lengths.train, lengths.test);
         self.data.validation = lengths.validation.unwrap_or(self.data.validation);
-        self
+        self.check().map_err(|reason| Error::Experiment {
+            name: self.name.clone(),
+            reason: format!("with the lengths of [{preset}]: {reason}"),
+        })?;
+        Ok(self)
     }
 
     /// The data set.
@@ -328,170 +351,6 @@ impl Experiment {
             name: self.name.clone(),
             reason,
         })
-    }
-
-    fn check(&self) -> Result<(), String> {
-        self.validate_data(&self.data, "data")?;
-        if let Some(other) = self.data.on_stand_in() {
-            self.validate_data(&other, "data.stand_in")?;
-        }
-        if self.data.validation == 0 {
-            return Err(
-                "data.validation must be 1 or more: choices need images that were not trained on"
-                    .into(),
-            );
-        }
-        for (part, lengths) in [("quick", Some(&self.quick)), ("full", self.full.as_ref())] {
-            let Some(l) = lengths else { continue };
-            let counts = [
-                Some(l.dense_epochs),
-                Some(l.regularised_epochs),
-                l.train,
-                l.validation,
-                l.test,
-            ];
-            if counts.contains(&Some(0)) {
-                return Err(format!("every number in [{part}] must be 1 or more"));
-            }
-        }
-        if self.dense.model.task() != self.regularised.model.task() {
-            return Err("dense.model and regularised.model are for different tasks".into());
-        }
-        let regularised = &self.regularised;
-        if regularised.quantised_epochs > 0 && !matches!(regularised.number, NumberKind::Bits(_)) {
-            return Err(
-                "regularised.quantised_epochs needs a regularised.number of \"bits:N\"".into(),
-            );
-        }
-        if regularised.quantised_epochs > regularised.training.epochs {
-            return Err(
-                "regularised.quantised_epochs must be at most regularised.training.epochs".into(),
-            );
-        }
-        if let Some(prune) = &regularised.prune {
-            if !(0.0..=1.0).contains(&prune.over) || prune.keep == 0 {
-                return Err(
-                    "regularised.prune.keep must be 1 or more and regularised.prune.over 0 to 1"
-                        .into(),
-                );
-            }
-            if regularised.model != self.dense.model {
-                return Err(
-                    "regularised.prune begins with the trained ordinary network: regularised.model must be dense.model"
-                        .into(),
-                );
-            }
-            if let Some((layer, _)) = regularised.budgets.iter().find(|(_, keep)| !keep.dense) {
-                return Err(format!(
-                    "regularised.prune is for ordinary layers: regularised.budgets.{layer} must be {{ dense = true }}"
-                ));
-            }
-        }
-        if let Some(share) = &regularised.share
-            && (share.times == 0 || share.images == 0)
-        {
-            return Err("regularised.share: times and images must be 1 or more".into());
-        }
-        let shrink = &self.regularised.shrink;
-        let rates = [
-            ("drop_rate", shrink.drop_rate),
-            ("min_rate", shrink.min_rate),
-        ];
-        for (key, rate) in rates {
-            if rate.is_some_and(|r| !(0.0..=1.0).contains(&r)) {
-                return Err(format!("regularised.shrink.{key} must be 0 to 1"));
-            }
-            if rate.is_some() && shrink.decay != DecayKind::Paper {
-                return Err(format!(
-                    "regularised.shrink.{key} belongs to decay = \"paper\" alone"
-                ));
-            }
-        }
-        if !(0.0..=1.0).contains(&self.regularised.shrink.over) {
-            return Err("regularised.shrink.over must be 0 to 1".into());
-        }
-        if self
-            .regularised
-            .shrink
-            .start
-            .is_some_and(|s| s.is_nan() || s < 1.0)
-        {
-            return Err("regularised.shrink.start must be 1 or more".into());
-        }
-        for (part, t) in [
-            ("dense", &self.dense.training),
-            ("regularised", &self.regularised.training),
-        ] {
-            let at_least_one = [("epochs", t.epochs), ("batch", t.batch)];
-            if let Some((key, _)) = at_least_one.iter().find(|(_, n)| *n == 0) {
-                return Err(format!("{part}.training.{key} must be 1 or more"));
-            }
-            if !(t.rate.peak.is_finite() && t.rate.peak > 0.0) {
-                return Err(format!("{part}.training.rate.peak must be above 0"));
-            }
-            if !(0.0..1.0).contains(&t.rate.warmup) {
-                return Err(format!(
-                    "{part}.training.rate.warmup must be 0 or more and below 1"
-                ));
-            }
-            let (in_unit, decay) = match t.optimiser {
-                Optimiser::Adam {
-                    beta1,
-                    beta2,
-                    decay,
-                } => ([beta1, beta2], decay),
-                Optimiser::Sgd { momentum, decay } => ([momentum, 0.0], decay),
-            };
-            if in_unit.iter().any(|b| !(0.0..1.0).contains(b)) || !(0.0..1e6).contains(&decay) {
-                return Err(format!(
-                    "{part}.training.optimiser: beta1, beta2 and momentum must be 0 or more and below 1, decay 0 or more"
-                ));
-            }
-            if !(0.0..1.0).contains(&t.smoothing) {
-                return Err(format!(
-                    "{part}.training.smoothing must be 0 or more and below 1"
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    fn validate_data(&self, data: &Data, at: &str) -> Result<(), String> {
-        data.name
-            .parse::<DatasetName>()
-            .map_err(|e| format!("{at}.name: {e}"))?;
-        let ends = [0.0, 1.0].map(|p| ((p - data.mean) / data.deviation) as f32);
-        if data.deviation <= 0.0 || ends.iter().any(|x| !x.is_finite()) {
-            return Err(format!(
-                "{at}.mean must be a number and {at}.deviation a number well above 0"
-            ));
-        }
-        let sizes = [data.pad, data.resize];
-        if sizes
-            .iter()
-            .flatten()
-            .any(|size| !(1..=4096).contains(size))
-        {
-            return Err(format!("{at}: pad and resize must be 1 to 4096"));
-        }
-        if [data.train, data.test].contains(&Some(0)) {
-            return Err(format!("{at}: train and test must be 1 or more"));
-        }
-        // These tasks take pixels in a range of their own.
-        let range = match self.regularised.model.task() {
-            Task::Autoencoding | Task::Segmentation => {
-                Some(([0.0, 1.0], "mean = 0 and deviation = 1"))
-            }
-            Task::Generation => Some(([-1.0, 1.0], "mean = 0.5 and deviation = 0.5")),
-            Task::Classification => None,
-        };
-        match range {
-            Some((range, give)) if ends != range => Err(format!(
-                "{at}: this network takes pixels from {} to {}: give {give}",
-                range[0], range[1]
-            )),
-            _ => Ok(()),
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 //! free ones behind them (the straight-through estimator of Bengio, Léonard and Courville 2013, arXiv:1308.3432).
 
 use crate::{Error, Result};
-use freqreg_file::Values;
+use freqreg_file::{NumberKind, Values};
 use freqreg_nn::{Form, Parameter};
 
 /// What numbers are held to.
@@ -50,7 +50,11 @@ impl<'a> Holder<'a> {
                 let single = Values::F32(held.iter().map(|&v| v as f32).collect());
                 let coarse = single
                     .in_bits(bits, 0.5)
-                    .map_err(|fault| Error::Model(format!("tensor `{}`: {fault}", p.name())))?;
+                    .map_err(|fault| Error::Unstorable {
+                        tensor: p.name().into(),
+                        form: NumberKind::Bits(bits),
+                        fault,
+                    })?;
                 held = coarse.to_f32().into_iter().map(f64::from).collect();
             }
             p.set_values(&held)?;

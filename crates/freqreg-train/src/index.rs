@@ -7,6 +7,9 @@ use freqreg_file::write_atomically;
 use serde::Serialize;
 use std::path::Path;
 
+/// The table as JSON, which is no report.
+pub(crate) const FILE: &str = "index.json";
+
 /// What became of one experiment.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -36,7 +39,7 @@ pub fn write(folder: &Path, rows: &[Row]) -> Result<()> {
         path: folder.into(),
         cause,
     })?;
-    let path = folder.join("index.json");
+    let path = folder.join(FILE);
     let json = serde_json::to_string_pretty(rows).map_err(|e| Error::Report {
         path: path.clone(),
         reason: e.to_string(),

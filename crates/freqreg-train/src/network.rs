@@ -70,7 +70,7 @@ impl Network {
     /// The network as a file holds it.
     ///
     /// # Errors
-    /// What candle reports.
+    /// [`Error::Unstorable`] for a number that `number` has no room for; what candle reports.
     pub fn to_file(&self, number: NumberKind) -> Result<ModelFile> {
         let single = |values: Vec<f64>| Values::F32(values.into_iter().map(|v| v as f32).collect());
         let tensors = self.parameters.iter().map(|p| {
@@ -87,7 +87,11 @@ impl Network {
                 },
                 values: single(values)
                     .in_form(number)
-                    .map_err(|fault| Error::Model(format!("tensor `{}`: {fault}", p.name())))?,
+                    .map_err(|fault| Error::Unstorable {
+                        tensor: p.name().into(),
+                        form: number,
+                        fault,
+                    })?,
             })
         });
         Ok(ModelFile {

@@ -316,11 +316,18 @@ fn how(report: &Report) -> String {
     let row = |name: &str, value: &str| {
         format!("<tr><th scope=\"row\">{name}</th><td>{value}</td></tr>\n")
     };
+    let code = |change: &String| format!("<code>{}</code>", Text(change));
+    let changes = report.changes.iter().map(code);
+    let changes = changes.collect::<Vec<_>>().join(", ");
     let rows = [
         row(
             "Experiment",
             &format!("<code>{}</code>", Text(&report.experiment)),
         ),
+        match report.changes.is_empty() {
+            true => String::new(),
+            false => row("Changed", &changes),
+        },
         row("Seed", &report.seed.to_string()),
         row(
             "Data",

@@ -91,7 +91,7 @@ pub fn reproduce(
     observe: Observer<'_>,
 ) -> Result<Option<Report>> {
     let clock = Instant::now();
-    let experiment = loaded.experiment.clone().in_lengths(options.preset);
+    let experiment = loaded.experiment.clone().in_lengths(options.preset)?;
     let data = &loaded.dataset;
     let run = Run::new(&experiment, data, options)?;
     // Everything that can be refused is refused before the first step.
@@ -101,10 +101,7 @@ pub fn reproduce(
     run.check("regularised", &regularised)?;
     let writes = options.communicator.rank() == 0;
     let mut log = match writes {
-        true => {
-            run.prepare_folder()?;
-            Some(run.open_log()?)
-        }
+        true => Some(run.prepare_folder()?),
         false => None,
     };
     let mut complete = true;
@@ -293,20 +290,25 @@ impl<'a> Run<'a> {
         Ok((build(&first)?, ends))
     }
 
-    fn prepare_folder(&self) -> Result<()> {
+    /// The folder as a run must find it, and its log, which is locked as long as it is open: no two runs write to one folder.
+    fn prepare_folder(&self) -> Result<fs::File> {
         let out = &self.options.out;
         fs::create_dir_all(out).map_err(self.io("create", out.clone()))?;
         // A folder that can't be written to is found out now, not after the training.
         let probe = tempfile::NamedTempFile::new_in(out);
         probe.map_err(self.io("write", out.clone()))?;
+        let log = self.open_log()?;
         if self.options.resume {
-            return Ok(());
+            return Ok(log);
         }
+        log.set_len(0)
+            .map_err(self.io("write", self.path("log.jsonl")))?;
         // What an older run left would pass for this one's if this one failed.
         self.remove(&REPORTS)?;
         self.remove(&["model.freq", "model.safetensors", "dense.freq"])?;
         self.remove_pictures()?;
-        forget(out)
+        forget(out)?;
+        Ok(log)
     }
 
     fn remove(&self, names: &[&str]) -> Result<()> {
@@ -347,13 +349,16 @@ impl<'a> Run<'a> {
     fn open_log(&self) -> Result<fs::File> {
         let path = self.path("log.jsonl");
         let mut how = fs::OpenOptions::new();
-        how.create(true).write(true);
-        if self.options.resume {
-            how.append(true);
-        } else {
-            how.truncate(true);
+        how.create(true).append(true);
+        let log = how.open(&path).map_err(self.io("write", path))?;
+        match log.try_lock() {
+            Err(fs::TryLockError::WouldBlock) => Err(Error::Setting(format!(
+                "another run is at work in {}: wait for it, or give this one another folder with --out",
+                self.options.out.display()
+            ))),
+            // Not every file system has locks; then nothing tells.
+            _ => Ok(log),
         }
-        how.open(&path).map_err(self.io("write", path))
     }
 
     fn checkpoint(&self, phase: &str) -> PathBuf {

@@ -208,6 +208,7 @@ impl Trainer<'_> {
             running.steps += 1;
             running.score += weight * stepped.score.unwrap_or(0.0);
             progress.step += 1;
+            progress.exchanged = under_way.exchange.bytes;
             let steps_made = progress.running.steps as f64;
             let mean_loss = progress.running.loss / steps_made;
             let mean_score = |sum: f64| stepped.score.map(|_| sum / steps_made);
@@ -270,7 +271,7 @@ impl Trainer<'_> {
             history: progress.history,
             seconds: progress.seconds,
             seconds_before: before,
-            exchanged: under_way.exchange.bytes,
+            exchanged: progress.exchanged,
         })
     }
 

@@ -1,6 +1,6 @@
 //! What stands beside the experiments to compare with is an experiment like any other.
 
-use freqreg_train::experiment::Experiment;
+use freqreg_train::experiment::{Experiment, Preset};
 
 #[test]
 fn the_baselines_are_sound_experiments() {
@@ -12,12 +12,53 @@ fn the_baselines_are_sound_experiments() {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let experiment = Experiment::find(path.to_str().unwrap()).unwrap();
+        for preset in [Preset::Quick, Preset::Full] {
+            experiment.clone().in_lengths(preset).unwrap();
+        }
         let pruned = experiment.regularised.prune.is_some();
         // A narrow network keeps all it has.
         assert!(pruned || experiment.regularised.budgets.values().all(|b| b.dense));
         found += 1;
     }
     assert!(found > 0);
+}
+
+#[test]
+fn the_lengths_of_a_preset_must_go_with_the_rest() {
+    let mut experiment = Experiment::find("lenet5").unwrap();
+    experiment.regularised.number = "bits:8".parse().unwrap();
+    experiment.regularised.quantised_epochs = experiment.quick.regularised_epochs + 1;
+    experiment.validate().unwrap();
+    let said = experiment.in_lengths(Preset::Quick).unwrap_err();
+    let said = said.to_string();
+    assert!(
+        said.contains("[quick]") && said.contains("quantised_epochs"),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_would_go_unheeded_is_refused() {
+    for (name, from, to, part) in [
+        (
+            "dcgan-v1",
+            "shape = \"constant\", peak = 0.0002",
+            "shape = \"constant\", warmup = 0.1, peak = 0.0002",
+            "dense.training.rate.warmup",
+        ),
+        (
+            "vae-v1",
+            "[regularised.training]",
+            "[regularised.training]\nsmoothing = 0.1",
+            "regularised.training.smoothing",
+        ),
+    ] {
+        let known = freqreg_models::EXPERIMENTS;
+        let (_, text) = known.iter().find(|(n, _)| *n == name).unwrap();
+        assert!(text.contains(from), "{from}");
+        let said = Experiment::parse("x", &text.replace(from, to)).unwrap_err();
+        assert!(said.to_string().contains(part), "{said}");
+    }
 }
 
 #[test]
@@ -54,7 +95,7 @@ fn what_training_with_stored_numbers_needs_is_asked_for() {
         ("number = \"bits:8\"", "number = \"bits:80\"", "bits:80"),
         (
             "[regularised.shrink]",
-            "[regularised.share]\ntimes = 0\n[regularised.shrink]",
+            "[regularised.share]\ntimes = 2\n[regularised.shrink]",
             "regularised.share",
         ),
     ] {

@@ -2,6 +2,21 @@
 
 use super::*;
 
+#[cfg(unix)]
+#[test]
+fn nobody_need_listen_to_the_progress() {
+    let desk = Desk::new();
+    let mut child = desk
+        .command(&["tiny.toml", "--out", "r", "--quick"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stderr.take());
+    assert!(child.wait().unwrap().success());
+    assert!(desk.path("r/report.json").exists());
+}
+
 /// Starts a run, waits until its log has `lines` lines and a moment more, and kills it.
 fn kill_after(desk: &Desk, arguments: &[&str], log: &Path, lines: usize, moment: Duration) {
     let mut child = desk

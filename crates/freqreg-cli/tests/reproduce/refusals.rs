@@ -69,6 +69,17 @@ fn what_is_wrong_in_an_experiment_is_named() {
 }
 
 #[test]
+fn lengths_that_a_preset_would_overwrite_are_refused() {
+    let desk = Desk::new();
+    let quick = |setting| ["lenet5", "--quick", "--out", "r", "--set", setting];
+    let e = desk.bad(&quick("data.train=100"), 2);
+    assert!(e.contains("--set quick.train=100"), "{e}");
+    let e = desk.bad(&quick("regularised.training.epochs = 3"), 2);
+    assert!(e.contains("quick.regularised_epochs=3"), "{e}");
+    assert!(!desk.path("r").exists());
+}
+
+#[test]
 fn budgets_that_do_not_fit_are_refused_before_anything_is_written() {
     let desk = Desk::new();
     let e = desk.bad(&["tiny.toml", "--out", "r", "--budget", "conv1=101"], 1);
@@ -98,6 +109,23 @@ fn a_device_that_is_not_there_is_refused() {
     let e = desk.bad(&["tiny.toml", "--out", "r", "--device", "tpu"], 1);
     assert!(e.contains("tpu"), "{e}");
     assert!(!desk.path("r").exists());
+}
+
+#[test]
+fn a_folder_in_which_another_run_is_at_work_is_left_alone() {
+    let desk = Desk::new();
+    desk.good(&["tiny.toml", "--out", "r", "--quick"]);
+    let log = fs::File::open(desk.path("r/log.jsonl")).unwrap();
+    log.lock().unwrap();
+    for more in [&[][..], &["--resume"]] {
+        let arguments = [&["tiny.toml", "--out", "r", "--quick"], more].concat();
+        let e = desk.bad(&arguments, 1);
+        assert!(e.contains("another run"), "{e}");
+        assert!(desk.path("r/report.json").exists());
+        assert!(log.metadata().unwrap().len() > 0);
+    }
+    drop(log);
+    desk.good(&["tiny.toml", "--out", "r", "--quick"]);
 }
 
 #[test]

@@ -339,6 +339,17 @@ fn what_does_not_compare_says_so() {
 }
 
 #[test]
+fn what_was_changed_is_said() {
+    let mut report = report();
+    report.changes.clear();
+    assert!(!render(&report, &Pictures::default()).contains("Changed"));
+    report.changes = vec!["--budget 200".into(), "--epochs 3".into()];
+    let html = render(&report, &Pictures::default());
+    check(&html);
+    assert!(html.contains("Changed") && html.contains("<code>--budget 200</code>"));
+}
+
+#[test]
 fn no_text_becomes_markup() {
     let bad = "<script>\"'&</script>";
     let (mut report, mut pictures) = (report(), pictures());

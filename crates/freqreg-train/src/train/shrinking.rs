@@ -108,8 +108,8 @@ impl Trainer<'_> {
         // A loss goes no higher than that of guessing: ruin one layer, and no more can be lost there. So a layer is cut by no more than twice
         // the common factor, where what is lost still adds up; the next time tells how it did.
         let all: usize = parameters.iter().map(|p| p.kept()).sum();
-        let factor = (total as f64 / all as f64).min(1.0).powi(2);
-        let least = |t: &FileTensor| (t.values.len() as f64 * factor).ceil() as usize;
+        let factor = (total as f64 / all as f64).min(1.0);
+        let least = |t: &FileTensor| least(t.values.len(), factor);
         let ways = file.tensors.iter().map(|t| sensitivity::cuts(t, least(t)));
         let ways: Vec<_> = ways.collect();
         let images = self
@@ -143,9 +143,33 @@ impl Trainer<'_> {
     }
 }
 
+/// The fewest of `kept` numbers that a layer is cut to where all together are cut by `factor`. The floors of the shares are at most the whole.
+fn least(kept: usize, factor: f64) -> usize {
+    let share = kept as f64 * factor;
+    let twice = (share * factor).ceil();
+    (twice.min(share.floor()) as usize).max(1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_each_is_cut_to_at_the_most_goes_round() {
+        for kept in [vec![11; 4], vec![1, 1, 500], vec![3, 40, 7, 2]] {
+            let all: usize = kept.iter().sum();
+            for total in kept.len()..=all {
+                let factor = total as f64 / all as f64;
+                let floors: Vec<usize> = kept.iter().map(|&k| least(k, factor)).collect();
+                let small = kept.iter().filter(|&&k| (k as f64 * factor) < 1.0).count();
+                let sum: usize = floors.iter().sum();
+                assert!(sum <= total + small, "{floors:?} of {total}");
+                assert!(floors.iter().zip(&kept).all(|(f, k)| f <= k && *f > 0));
+            }
+        }
+        assert_eq!(least(11, 43.0 / 44.0), 10);
+        assert_eq!(least(100, 0.5), 25);
+    }
 
     #[test]
     fn times_lie_evenly_and_the_last_is_at_the_end() {
