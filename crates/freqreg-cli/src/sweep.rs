@@ -65,7 +65,7 @@ fn first_seed() -> Vec<u64> {
     vec![1]
 }
 
-/// In a run's folder, what it was given, a line each.
+/// In a run's folder, what it was made of: its arguments, a line each, and the experiment as it was then.
 const ARGUMENTS: &str = "arguments.txt";
 
 /// One run of a sweep.
@@ -75,10 +75,13 @@ struct Run {
     name: String,
     /// What `freqreg reproduce` is given.
     arguments: Vec<String>,
+    /// All that the experiment says, with the settings that are changed: a file may be another one the next time.
+    settings: String,
 }
 
 impl Grid {
-    fn read(path: &Path) -> Result<Self, Failure> {
+    /// The runs that a file asks for.
+    fn read(path: &Path) -> Result<Vec<Run>, Failure> {
         let wrong = |reason: String| Failure {
             message: format!("error: {}: {reason}", path.display()),
             code: 1,
@@ -112,7 +115,8 @@ impl Grid {
         }
         // A mistake is found before the first run, not behind it.
         let mut names = BTreeSet::new();
-        for run in grid.runs() {
+        let mut runs = grid.runs();
+        for run in &mut runs {
             if !names.insert(run.name.clone()) {
                 return Err(wrong(format!(
                     "two runs would go into one folder, {}: give no value twice, and files of experiments different names",
@@ -121,9 +125,11 @@ impl Grid {
             }
             let set = run.arguments.windows(2).filter(|w| w[0] == "--set");
             let set: Vec<String> = set.map(|w| w[1].clone()).collect();
-            Experiment::find_with(&run.arguments[0], &set).map_err(|e| wrong(e.to_string()))?;
+            let experiment = Experiment::find_with(&run.arguments[0], &set);
+            let experiment = experiment.map_err(|e| wrong(e.to_string()))?;
+            run.settings = serde_json::to_string(&experiment)?;
         }
-        Ok(grid)
+        Ok(runs)
     }
 
     /// All runs, seeds last: the runs that belong together stand together.
@@ -135,6 +141,7 @@ impl Grid {
             let run = Run {
                 name: plain(&name.to_string_lossy()),
                 arguments: [std::slice::from_ref(experiment), &self.arguments].concat(),
+                settings: String::new(),
             };
             let budgets = self.budgets.iter();
             let mut some: Vec<Run> = match self.budgets.is_empty() {
@@ -186,7 +193,7 @@ impl Run {
         run
     }
 
-    /// The report, if the run is done: one of other arguments, from before the grid was changed, is none of it.
+    /// The report, if the run is done: one from before the grid or the experiment was changed is none of it.
     fn report(&self, out: &Path) -> Option<Report> {
         if !self.is_begun(out) {
             return None;
@@ -194,14 +201,14 @@ impl Run {
         read_report(&out.join(&self.name).join("report.json")).ok()
     }
 
-    /// Whether what is in the run's folder was made with its arguments.
+    /// Whether what is in the run's folder was made of the same.
     fn is_begun(&self, out: &Path) -> bool {
         let path = out.join(&self.name).join(ARGUMENTS);
         std::fs::read_to_string(path).is_ok_and(|text| text == self.text())
     }
 
     fn text(&self) -> String {
-        self.arguments.join("\n") + "\n"
+        format!("{}\n{}\n", self.arguments.join("\n"), self.settings)
     }
 
     /// The run in a process of its own, which says what it has to say into `log.txt` in its folder.
@@ -245,8 +252,7 @@ fn failed(path: &Path, error: &std::io::Error) -> Failure {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let grid = Grid::read(&args.grid)?;
-    let runs = grid.runs();
+    let runs = Grid::read(&args.grid)?;
     let named = || {
         let stem = args.grid.file_stem().unwrap_or_default();
         Path::new("target/sweep").join(stem)
@@ -544,6 +550,28 @@ mod tests {
         assert!(run.report(out).is_none());
         std::fs::write(out.join(&run.name).join(ARGUMENTS), run.text()).unwrap();
         assert!(run.report(out).is_some() && changed.report(out).is_none());
+    }
+
+    #[test]
+    fn a_run_of_another_experiment_in_a_file_of_the_same_name_is_not_done() {
+        let folder = tempfile::tempdir().unwrap();
+        let [grid, file] = ["grid.toml", "own.toml"].map(|n| folder.path().join(n));
+        std::fs::write(&grid, format!("experiments = [{file:?}]")).unwrap();
+        let known = freqreg_models::EXPERIMENTS;
+        let (_, text) = known.iter().find(|(name, _)| *name == "lenet5").unwrap();
+        let read = |text: &str| {
+            std::fs::write(&file, text).unwrap();
+            Grid::read(&grid).ok().unwrap().remove(0)
+        };
+        let run = read(text);
+        assert_eq!(run.arguments, read(text).arguments);
+        assert_eq!(
+            run.text(),
+            read(&format!("# Another comment.\n{text}")).text()
+        );
+        let changed = read(&text.replace("batch = 64", "batch = 32"));
+        assert_eq!(run.arguments, changed.arguments);
+        assert_ne!(run.text(), changed.text());
     }
 
     #[test]
