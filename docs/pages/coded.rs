@@ -3,7 +3,7 @@
 use crate::{said, thousands};
 use freqreg_docs::svg::{Anchor, Svg};
 use freqreg_train::experiment::Preset;
-use freqreg_train::report::{Report, SCHEMA};
+use freqreg_train::report::Report;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::io::ErrorKind;
@@ -80,13 +80,9 @@ pub(crate) fn read(folder: &Path) -> Result<Vec<Report>, String> {
     let mut reports = Vec::new();
     for entry in entries {
         let path = entry.map_err(|e| said(folder, e))?.path();
-        let text = std::fs::read_to_string(&path).map_err(|e| said(&path, e))?;
-        let report: Report = serde_json::from_str(&text).map_err(|e| said(&path, e))?;
-        if report.schema != SCHEMA {
-            let schema = report.schema;
-            return Err(said(&path, format!("its schema is {schema}, not {SCHEMA}")));
+        if path.extension().is_some_and(|e| e == "json") {
+            reports.push(Report::read(&path).map_err(|e| e.to_string())?);
         }
-        reports.push(report);
     }
     Ok(reports)
 }

@@ -3,7 +3,7 @@
 use crate::zoo::Network;
 use crate::{results, thousands};
 use freqreg_train::experiment::Preset;
-use freqreg_train::report::{Metric, NetworkReport, Report};
+use freqreg_train::report::{Metric, NetworkReport, Report, mean_and_deviation};
 use std::fmt::Write;
 
 /// Whether a report is a result: of an experiment as it stands, in its own lengths or the paper's, on a whole set of data.
@@ -12,19 +12,16 @@ pub(crate) fn counts(report: &&Report) -> bool {
 }
 
 pub(crate) fn mean(scores: &[f64]) -> f64 {
-    scores.iter().sum::<f64>() / scores.len().max(1) as f64
+    mean_and_deviation(scores).0
 }
 
 /// Mean and, of several, standard deviation of a score over seeds.
 pub(crate) fn spread(metric: Metric, scores: &[f64]) -> String {
-    let n = scores.len() as f64;
-    let mean = mean(scores);
+    let (mean, deviation) = mean_and_deviation(scores);
     let shown = metric.show(mean).replace(' ', "&nbsp;");
-    if scores.len() < 2 {
+    let Some(deviation) = deviation else {
         return shown;
-    }
-    let squares: f64 = scores.iter().map(|s| (s - mean).powi(2)).sum();
-    let deviation = (squares / (n - 1.0)).sqrt();
+    };
     match metric.is_share() {
         true => format!("{shown} ± {:.2}", 100.0 * deviation),
         false => format!("{shown} ± {deviation:.4}"),

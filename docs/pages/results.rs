@@ -1,11 +1,10 @@
 //! What committed reports found, in Markdown.
 
 use crate::zoo::{Network, Version};
-use crate::{said, thousands};
+use crate::{coded, said, thousands};
 use freqreg_train::experiment::Preset;
-use freqreg_train::report::{DataReport, NetworkReport, Report, SCHEMA};
+use freqreg_train::report::{DataReport, NetworkReport, Report};
 use std::fmt::Write;
-use std::io::ErrorKind;
 use std::path::Path;
 
 /// Every report in a folder; none where there is no such folder.
@@ -14,18 +13,9 @@ use std::path::Path;
 /// A file that can't be read, one that is no report of this schema, and one of a network that is no longer the
 /// experiment's.
 pub(crate) fn read(folder: &Path, networks: &[Network]) -> Result<Vec<Report>, String> {
-    let entries = match std::fs::read_dir(folder) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.map_err(|e| said(folder, e))?,
-    };
-    let mut reports = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(|e| said(folder, e))?.path();
-        if path.extension().is_none_or(|e| e != "json") {
-            continue;
-        }
-        let text = std::fs::read_to_string(&path).map_err(|e| said(&path, e))?;
-        reports.push(parse(&text, networks).map_err(|e| said(&path, e))?);
+    let mut reports = coded::read(folder)?;
+    for report in &reports {
+        check(report, networks).map_err(|e| said(folder, e))?;
     }
     // A folder is listed in any order.
     reports.sort_by_key(|r| {
@@ -39,11 +29,8 @@ pub(crate) fn read(folder: &Path, networks: &[Network]) -> Result<Vec<Report>, S
     Ok(reports)
 }
 
-fn parse(text: &str, networks: &[Network]) -> Result<Report, String> {
-    let report: Report = serde_json::from_str(text).map_err(|e| e.to_string())?;
-    if report.schema != SCHEMA {
-        return Err(format!("its schema is {}, not {SCHEMA}", report.schema));
-    }
+/// Whether the network is still the experiment's.
+fn check(report: &Report, networks: &[Network]) -> Result<(), String> {
     let name = &report.experiment;
     let mut versions = networks.iter().flat_map(|n| &n.versions);
     let version = versions
@@ -53,11 +40,11 @@ fn parse(text: &str, networks: &[Network]) -> Result<Report, String> {
     let expected = (version.weights(false), version.kept(false));
     if report.changes.is_empty() && found != expected {
         return Err(format!(
-            "it is of {} numbers for {} weights, and `{name}` now has {} for {}: run it again",
-            found.1, found.0, expected.1, expected.0
+            "it is of {} numbers for {} weights, and `{name}` now has {} for {}: run it again with seed {}",
+            found.1, found.0, expected.1, expected.0, report.seed
         ));
     }
-    Ok(report)
+    Ok(())
 }
 
 /// The longest runs first.
@@ -188,6 +175,7 @@ fn claim(version: &Version, reports: &[&Report]) -> String {
 mod tests {
     use super::*;
     use crate::zoo;
+    use freqreg_train::report::SCHEMA;
     use serde_json::{Value, json};
 
     fn report(experiment: &str, weights: usize, kept: usize) -> Value {
@@ -208,7 +196,9 @@ mod tests {
     }
 
     fn parsed(report: &Value) -> Result<Report, String> {
-        parse(&report.to_string(), &zoo::networks().unwrap())
+        let report: Report = report.to_string().parse()?;
+        check(&report, &zoo::networks()?)?;
+        Ok(report)
     }
 
     fn lenet5(report: &Value) -> String {
@@ -258,6 +248,6 @@ mod tests {
         assert!(error(&old).contains("schema is 1"));
         assert!(error(&report("lenet6", 1, 1)).contains("`lenet6`"));
         assert!(error(&report("lenet5", 429_168, 775)).contains("run it again"));
-        assert!(parse("{", &[]).is_err());
+        assert!("{".parse::<Report>().is_err());
     }
 }

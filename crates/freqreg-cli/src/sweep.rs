@@ -5,8 +5,7 @@ mod picture;
 use crate::Failure;
 use crate::io::{print, say};
 use freqreg_train::experiment::Experiment;
-use freqreg_train::report::Report;
-use freqreg_train::reproduce::read_report;
+use freqreg_train::report::{Report, mean_and_deviation};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -198,7 +197,7 @@ impl Run {
         if !self.is_begun(out) {
             return None;
         }
-        read_report(&out.join(&self.name).join("report.json")).ok()
+        Report::read(&out.join(&self.name).join("report.json")).ok()
     }
 
     /// Whether what is in the run's folder was made of the same.
@@ -470,18 +469,13 @@ fn table(rows: &[Row]) -> String {
     for row in rows {
         let first = &row.reports[0];
         let metric = first.metric;
-        let mean = |of: &dyn Fn(&Report) -> f64| {
-            row.reports.iter().map(of).sum::<f64>() / row.reports.len() as f64
+        let of = |of: &dyn Fn(&Report) -> f64| {
+            let scores: Vec<f64> = row.reports.iter().map(of).collect();
+            mean_and_deviation(&scores)
         };
-        let test = mean(&|r| r.regularised.test);
-        let squares = row
-            .reports
-            .iter()
-            .map(|r| (r.regularised.test - test).powi(2));
-        let spread = match row.reports.len() {
-            1 => "–".into(),
-            n => metric.show((squares.sum::<f64>() / (n - 1) as f64).sqrt()),
-        };
+        let mean = |score: &dyn Fn(&Report) -> f64| of(score).0;
+        let (test, deviation) = of(&|r| r.regularised.test);
+        let spread = deviation.map_or("–".into(), |d| metric.show(d));
         let seeds: Vec<String> = row.reports.iter().map(|r| r.seed.to_string()).collect();
         // Writing to a string does not fail.
         let _ = writeln!(

@@ -1,7 +1,7 @@
 //! Whether a run agrees with reports of earlier ones.
 
 use crate::experiment::Preset;
-use crate::report::{Metric, NetworkReport, Report, SCHEMA};
+use crate::report::{Metric, NetworkReport, Report, mean_and_deviation};
 use crate::{Error, Result, index};
 use std::fmt::Write;
 use std::path::Path;
@@ -22,17 +22,7 @@ pub fn read(folder: &Path) -> Result<Vec<Report>> {
         if path.is_dir() {
             reports.extend(read(&path)?);
         } else if path.extension().is_some_and(|e| e == "json") && !path.ends_with(index::FILE) {
-            let wrong = |reason: String| Error::Report {
-                path: path.clone(),
-                reason,
-            };
-            let text = std::fs::read_to_string(&path).map_err(|e| wrong(e.to_string()))?;
-            let report: Report = serde_json::from_str(&text).map_err(|e| wrong(e.to_string()))?;
-            if report.schema != SCHEMA {
-                let schema = report.schema;
-                return Err(wrong(format!("its schema is {schema}, not {SCHEMA}")));
-            }
-            reports.push(report);
+            reports.push(Report::read(&path)?);
         }
     }
     Ok(reports)
@@ -127,21 +117,19 @@ pub fn compare(report: &Report, others: &[Report]) -> Option<Agreement> {
 
 /// The mean of some scores, and how far from it one more may lie.
 fn expected_score(metric: Metric, scores: &[f64], images: usize) -> (f64, f64) {
-    let n = scores.len() as f64;
-    let mean = scores.iter().sum::<f64>() / n;
-    let within = match scores.len() {
-        1 if metric.is_share() => {
+    let (mean, deviation) = mean_and_deviation(scores);
+    let within = match deviation {
+        None if metric.is_share() => {
             // Of none or of all images there is no error to estimate from: one image counts.
             let p = mean.clamp(1.0 / images as f64, 1.0 - 1.0 / images as f64);
             3.0 * (2.0 * p * (1.0 - p) / images as f64).sqrt()
         }
-        1 => 0.1 * mean.abs(),
-        count => {
-            let squares: f64 = scores.iter().map(|s| (s - mean).powi(2)).sum();
-            let deviation = (squares / (n - 1.0)).sqrt();
+        None => 0.1 * mean.abs(),
+        Some(deviation) => {
+            let n = scores.len();
             // Equal runs by chance must not make a single image too much.
             let least = 1.0 / images as f64;
-            student(count - 1) * (deviation * (1.0 + 1.0 / n).sqrt()).max(least)
+            student(n - 1) * (deviation * (1.0 + 1.0 / n as f64).sqrt()).max(least)
         }
     };
     (mean, within)

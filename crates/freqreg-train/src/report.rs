@@ -3,10 +3,12 @@
 //! The schema is versioned by [`Report::schema`]; a field is never renamed or given another meaning without
 //! raising it.
 
+use crate::Error;
 use crate::experiment::Preset;
 use freqreg_models::Architecture;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// The version of the schema that this crate writes.
 pub const SCHEMA: u32 = 2;
@@ -64,7 +66,45 @@ pub struct Processes {
     pub regularised_bytes: usize,
 }
 
+impl std::str::FromStr for Report {
+    type Err = String;
+
+    /// Reads `report.json`'s text, and refuses another version of the schema.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let report: Report = serde_json::from_str(text).map_err(|e| e.to_string())?;
+        match report.schema {
+            SCHEMA => Ok(report),
+            other => Err(format!("its schema is {other}, not {SCHEMA}")),
+        }
+    }
+}
+
+/// The mean of some scores, and of two or more the standard deviation of what they are drawn from, with n - 1 in the denominator.
+pub fn mean_and_deviation(scores: &[f64]) -> (f64, Option<f64>) {
+    let n = scores.len() as f64;
+    let mean = scores.iter().sum::<f64>() / n.max(1.0);
+    let squares: f64 = scores.iter().map(|s| (s - mean).powi(2)).sum();
+    let deviation = (scores.len() > 1).then(|| (squares / (n - 1.0)).sqrt());
+    (mean, deviation)
+}
+
 impl Report {
+    /// Reads a run's `report.json`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] for a file that can't be read, [`Error::Report`] for one that is no report of this schema.
+    pub fn read(path: &Path) -> crate::Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|cause| Error::Io {
+            action: "read",
+            path: path.into(),
+            cause,
+        })?;
+        text.parse().map_err(|reason| Error::Report {
+            path: path.into(),
+            reason,
+        })
+    }
+
     /// The command line that makes this run.
     pub fn command(&self) -> String {
         let mut command = format!("cargo xtask reproduce {}", self.experiment);

@@ -533,22 +533,6 @@ fn write_log(log: &mut fs::File, event: &Event<'_>) -> std::io::Result<()> {
     log.write_all(format!("{line}\n").as_bytes())
 }
 
-/// Reads a run's report.
-///
-/// # Errors
-/// A file that is not there, or is none.
-pub fn read_report(path: &Path) -> Result<Report> {
-    let text = fs::read_to_string(path).map_err(|cause| Error::Io {
-        action: "read",
-        path: path.into(),
-        cause,
-    })?;
-    serde_json::from_str(&text).map_err(|e| Error::Report {
-        path: path.into(),
-        reason: e.to_string(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
