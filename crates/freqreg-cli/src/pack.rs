@@ -7,8 +7,8 @@ use clap::ValueHint;
 use clap::builder::RangedU64ValueParser;
 use freqreg_dct::KeepOrder;
 use freqreg_file::{
-    DenseTensor, Fault, Limits, MAX_AXES, Model, NumberKind, Packed, Spectrum, pack_plain,
-    pack_within, parse_safetensors, read_safetensors,
+    DenseTensor, Fault, Limits, MAX_AXES, Model, NumberKind, Packed, Safetensors, Spectrum,
+    pack_plain, pack_within, parse_safetensors, read_safetensors,
 };
 use freqreg_train::network::{codec, tidied};
 use serde::Deserialize;
@@ -147,26 +147,14 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             code: 2,
         });
     }
-    let limits = Limits::default();
-    let source = match &args.file {
-        Input::File(path) => read_safetensors(path, &limits)?,
-        Input::Standard => {
-            parse_safetensors(&args.file.bytes()?, &limits).map_err(|e| Failure {
-                message: format!("error: {}: {e}", args.file),
-                code: 1,
-            })?
-        }
-    };
+    let source = read(&args.file)?;
     let (skipped, tensors): (Vec<_>, Vec<_>) = source
         .tensors
         .into_iter()
         .partition(|t| args.skip.iter().any(|pattern| matches(pattern, &t.name)));
     check(args, &tensors)?;
-    if let Some(pattern) = args
-        .skip
-        .iter()
-        .find(|pattern| !skipped.iter().any(|t| matches(pattern, &t.name)))
-    {
+    let idle = |pattern: &&String| !skipped.iter().any(|t| matches(pattern, &t.name));
+    if let Some(pattern) = args.skip.iter().find(idle) {
         return Err(Failure {
             message: format!(
                 "error: --skip {pattern}: {} has no tensor of such a name",
@@ -176,7 +164,17 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         });
     }
     let layers = per_layer(args, &tensors, &skipped)?;
-    let number = args.bits.map(NumberKind::Bits).or(args.number);
+    let mut packed: Vec<Packed> = Vec::new();
+    let mut spectra = Vec::new();
+    for (t, layer) in tensors.iter().zip(&layers) {
+        match planned(args, t, layer)? {
+            Planned::Packed(tensor) => packed.push(tensor),
+            // To be decided once all are there; the place in the file is kept.
+            Planned::Open(spectrum, number) => {
+                spectra.push((packed.len() + spectra.len(), spectrum, number));
+            }
+        }
+    }
     let model = |packed: &[Packed]| {
         tidied(Model {
             architecture: (source.metadata.get("architecture").cloned())
@@ -185,85 +183,88 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             tensors: packed.iter().map(|p| p.tensor.clone()).collect(),
         })
     };
-    let mut packed: Vec<Packed> = Vec::new();
-    let mut spectra = Vec::new();
-    for (t, layer) in tensors.iter().zip(&layers) {
-        let wrong = |reason: String| Failure {
-            message: match &args.per_layer {
-                Some(path) => format!("error: {}: tensor `{}`: {reason}", path.display(), t.name),
-                None => format!("error: {}: tensor `{}`: {reason}", args.file, t.name),
-            },
-            code: 1,
-        };
-        let unfit = |e: freqreg_file::Error| Failure {
-            message: match &e {
-                freqreg_file::Error::Tensor {
-                    fault: Fault::NotFinite { .. },
-                    ..
-                } => format!(
-                    "error: {}: tensor `{}` has numbers too large for a float16, which ends at 65,504: store it with --number float32",
-                    args.file, t.name
-                ),
-                _ => format!("error: {}: {e}", args.file),
-            },
-            code: 1,
-        };
-        let weights = t.values.as_deref().unwrap_or_default();
-        let own = layer.number.as_deref().map(str::parse).transpose();
-        let own: Option<NumberKind> = own.map_err(wrong)?;
-        // A bias or the scales of a norm: few numbers, and no order among them that a wave could follow.
-        if layer.dense || (t.shape.len() < 2 && layer.keep.is_none()) {
-            let number = match (own, number) {
-                (Some(own), _) => own,
-                (None, Some(NumberKind::Float32)) => NumberKind::Float32,
-                _ => NumberKind::Float16,
-            };
-            packed.push(pack_plain(&t.name, &t.shape, weights, number).map_err(unfit)?);
-            continue;
-        }
-        let number = own.or(number);
-        let order: KeepOrder = match &layer.order {
-            None => args.order.clone(),
-            Some(text) => text.parse().map_err(|e| wrong(format!("order: {e}")))?,
-        };
-        // Even with two bits each, more could not be stored.
-        let bound = args
-            .target_bytes
-            .map_or(weights.len(), |bytes| bytes.saturating_mul(4));
-        let keep = layer.keep.or(args.keep).unwrap_or(Keep::Share(1.0));
-        let keep = keep.count(weights.len()).min(bound.max(1));
-        let axes = layer.axes.as_deref().unwrap_or(&t.shape);
-        let spectrum = Spectrum::new(&t.name, &t.shape, axes, &order, keep, weights);
-        let spectrum = spectrum.map_err(unfit)?;
-        match args.target_bytes {
-            // To be decided once all are there; the place in the file is kept.
-            Some(_) => spectra.push((packed.len() + spectra.len(), spectrum, number)),
-            None => {
-                let whole = spectrum.pack(spectrum.len(), number.unwrap_or_default());
-                packed.push(whole.map_err(unfit)?);
-            }
-        }
-    }
     if let Some(most) = args.target_bytes {
         let size = |packed: &[Packed]| Ok(codec().encode(&model(packed))?.len());
-        let (whole, fixed) = (packed.len(), size(&packed)?);
-        // Of each the first coefficient, as small as it can be: what every file has at least.
-        let mut least = packed.clone();
-        for (_, spectrum, number) in &spectra {
-            least.push(spectrum.pack(1, number.unwrap_or(NumberKind::Bits(3)))?);
-        }
-        let least = size(&least)?;
-        packed = within(&packed, spectra, most, size)?.ok_or_else(|| Failure {
-            message: format!(
-                "error: {most} bytes are too few: one coefficient of each tensor takes {least} bytes, of which {fixed} are those of \
-                 {whole} tensors that are stored whole: give more with --target-bytes, or leave tensors out by --skip"
-            ),
-            code: 1,
-        })?;
+        packed = within(&packed, spectra, most, size)?;
     }
     let file = model(&packed);
     let bytes = args.output.model(&file)?;
     say(args, &file, bytes, &packed, &skipped)
+}
+
+fn read(file: &Input) -> Result<Safetensors, Failure> {
+    let limits = Limits::default();
+    match file {
+        Input::File(path) => Ok(read_safetensors(path, &limits)?),
+        Input::Standard => parse_safetensors(&file.bytes()?, &limits).map_err(|e| Failure {
+            message: format!("error: {file}: {e}"),
+            code: 1,
+        }),
+    }
+}
+
+/// What is stored of a tensor: decided, or, where the size of the file is given, with what to choose from.
+enum Planned {
+    Packed(Packed),
+    Open(Spectrum, Option<NumberKind>),
+}
+
+fn planned(args: &Args, t: &DenseTensor, layer: &Layer) -> Result<Planned, Failure> {
+    let wrong = |reason: String| Failure {
+        message: match &args.per_layer {
+            Some(path) => format!("error: {}: tensor `{}`: {reason}", path.display(), t.name),
+            None => format!("error: {}: tensor `{}`: {reason}", args.file, t.name),
+        },
+        code: 1,
+    };
+    let unfit = |e: freqreg_file::Error| Failure {
+        message: match &e {
+            freqreg_file::Error::Tensor {
+                fault: Fault::NotFinite { .. },
+                ..
+            } => format!(
+                "error: {}: tensor `{}` has numbers too large for a float16, which ends at 65,504: store it with --number float32",
+                args.file, t.name
+            ),
+            _ => format!("error: {}: {e}", args.file),
+        },
+        code: 1,
+    };
+    let weights = t.values.as_deref().unwrap_or_default();
+    let number = args.bits.map(NumberKind::Bits).or(args.number);
+    let own = layer.number.as_deref().map(str::parse).transpose();
+    let own: Option<NumberKind> = own.map_err(wrong)?;
+    // A bias or the scales of a norm: few numbers, and no order among them that a wave could follow.
+    if layer.dense || (t.shape.len() < 2 && layer.keep.is_none()) {
+        let number = match (own, number) {
+            (Some(own), _) => own,
+            (None, Some(NumberKind::Float32)) => NumberKind::Float32,
+            _ => NumberKind::Float16,
+        };
+        let plain = pack_plain(&t.name, &t.shape, weights, number);
+        return Ok(Planned::Packed(plain.map_err(unfit)?));
+    }
+    let number = own.or(number);
+    let order: KeepOrder = match &layer.order {
+        None => args.order.clone(),
+        Some(text) => text.parse().map_err(|e| wrong(format!("order: {e}")))?,
+    };
+    // Even with two bits each, more could not be stored.
+    let bound = args
+        .target_bytes
+        .map_or(weights.len(), |bytes| bytes.saturating_mul(4));
+    let keep = layer.keep.or(args.keep).unwrap_or(Keep::Share(1.0));
+    let keep = keep.count(weights.len()).min(bound.max(1));
+    let axes = layer.axes.as_deref().unwrap_or(&t.shape);
+    let spectrum = Spectrum::new(&t.name, &t.shape, axes, &order, keep, weights);
+    let spectrum = spectrum.map_err(unfit)?;
+    match args.target_bytes {
+        Some(_) => Ok(Planned::Open(spectrum, number)),
+        None => {
+            let whole = spectrum.pack(spectrum.len(), number.unwrap_or_default());
+            Ok(Planned::Packed(whole.map_err(unfit)?))
+        }
+    }
 }
 
 /// The tensors in so many bytes, those in `fixed` as they are.
@@ -271,8 +272,13 @@ fn within(
     fixed: &[Packed],
     spectra: Vec<(usize, Spectrum, Option<NumberKind>)>,
     most: usize,
-    mut bytes: impl FnMut(&[Packed]) -> freqreg_file::Result<usize>,
-) -> Result<Option<Vec<Packed>>, Failure> {
+    bytes: impl Fn(&[Packed]) -> freqreg_file::Result<usize>,
+) -> Result<Vec<Packed>, Failure> {
+    // Of each the first coefficient, as small as it can be: what every file has at least.
+    let mut least = fixed.to_vec();
+    for (_, spectrum, number) in &spectra {
+        least.push(spectrum.pack(1, number.unwrap_or(NumberKind::Bits(3)))?);
+    }
     let places: Vec<usize> = spectra.iter().map(|(place, ..)| *place).collect();
     let free: Vec<NumberKind> = [3, 4, 5, 6, 7, 8, 10, 12, 14, 16]
         .map(NumberKind::Bits)
@@ -288,8 +294,19 @@ fn within(
         }
         all
     };
-    let chosen = pack_within(&spectra, most, |chosen| bytes(&together(chosen)))?;
-    Ok(chosen.map(|chosen| together(&chosen)))
+    if let Some(chosen) = pack_within(&spectra, most, |chosen| bytes(&together(chosen)))? {
+        return Ok(together(&chosen));
+    }
+    Err(Failure {
+        message: format!(
+            "error: {most} bytes are too few: one coefficient of each tensor takes {} bytes, of which {} are those of {} tensors \
+             that are stored whole: give more with --target-bytes, or leave tensors out by --skip",
+            bytes(&least)?,
+            bytes(fixed)?,
+            fixed.len()
+        ),
+        code: 1,
+    })
 }
 
 /// Refuses what can't be stored, all of it at once.

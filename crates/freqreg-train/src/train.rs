@@ -3,7 +3,7 @@
 mod shrinking;
 mod step;
 
-use crate::checkpoint::{self, Progress, Running};
+use crate::checkpoint::{self, Progress};
 use crate::communicator::{Communicator, part};
 use crate::exchange::Exchange;
 use crate::experiment::{Prune, Share, Shrink, Training};
@@ -150,14 +150,10 @@ impl Trainer<'_> {
         let task = tasks::task(network.architecture.task());
         let mut optimiser = Optimiser::new(training.optimiser.clone(), network.parameters.clone());
         let together = self.communicator.size() > 1;
-        let writes = self.communicator.rank() == 0;
-        let mut progress = self.start(network, &mut optimiser, observe)?;
-        let before = progress.seconds;
-        let clock = Instant::now();
+        let progress = self.start(network, &mut optimiser, observe)?;
         let mut order = (usize::MAX, Vec::new());
         let mine = self.parts_of_batch()?;
         let own: usize = mine.iter().map(Range::len).sum();
-        let weight = own as f64 / batch_size as f64;
         let mut under_way = UnderWay {
             trainer: self,
             network,
@@ -171,27 +167,19 @@ impl Trainer<'_> {
             optimiser,
             exchange: Exchange::new(&*self.communicator, together || mine.len() > 1),
             mine,
+            weight: own as f64 / batch_size as f64,
             steps,
+            before: progress.seconds,
+            clock: Instant::now(),
+            progress,
         };
 
-        while progress.step < steps {
-            let (step, epoch) = (progress.step, progress.step / per_epoch);
+        while under_way.progress.step < steps {
+            let step = under_way.progress.step;
+            let epoch = step / per_epoch;
             // Processes stop together, behind the step in which one of them said that it would.
             if under_way.exchange.stopping || (!together && self.stop.load(Ordering::Relaxed)) {
-                for p in &network.parameters {
-                    if p.values()?.iter().any(|v| !v.is_finite()) {
-                        return Err(self.diverged(f64::NAN, step, epoch));
-                    }
-                }
-                progress.seconds = before + clock.elapsed().as_secs_f64();
-                progress.running.score = under_way.exchange.total(progress.running.score)?;
-                if writes {
-                    checkpoint::save(self.checkpoint, network, &under_way.optimiser, &progress)?;
-                }
-                return Err(Error::Stopped {
-                    phase: self.phase,
-                    step,
-                });
+                return Err(under_way.stop(epoch)?);
             }
             if order.0 != epoch {
                 order = (epoch, epoch_order(seed, epoch, self.images.count));
@@ -202,61 +190,30 @@ impl Trainer<'_> {
             if !stepped.loss.is_finite() {
                 return Err(self.diverged(stepped.loss, step, epoch));
             }
-
-            let running = &mut progress.running;
-            running.loss += stepped.loss;
-            running.steps += 1;
-            running.score += weight * stepped.score.unwrap_or(0.0);
-            progress.step += 1;
-            progress.exchanged = under_way.exchange.bytes;
-            let steps_made = progress.running.steps as f64;
-            let mean_loss = progress.running.loss / steps_made;
-            let mean_score = |sum: f64| stepped.score.map(|_| sum / steps_made);
-            // On the way, that of this process's samples.
-            let score = mean_score(progress.running.score / weight);
+            under_way.count(&stepped);
+            let running = under_way.progress.running;
+            // On the way, the score is that of this process's samples.
+            let score = running.score / under_way.weight / running.steps as f64;
             observe(Event::Step {
                 phase: self.phase,
-                step: progress.step,
+                step: step + 1,
                 steps,
                 epoch: epoch + 1,
-                loss: mean_loss,
+                loss: running.loss / running.steps as f64,
                 metric: task.metric(),
-                score,
+                score: stepped.score.map(|_| score),
                 kept: network.kept(),
             });
-            if progress.step.is_multiple_of(per_epoch) {
-                let v = under_way.validate(step)?;
-                let score = mean_score(under_way.exchange.total(progress.running.score)?);
-                // The last step of the epoch may have been the fatal one: its state must not replace a good one.
-                if let Some(&bad) = v
-                    .measures
-                    .values()
-                    .chain([&v.score])
-                    .find(|x| !x.is_finite())
-                {
-                    return Err(self.diverged(bad, step, epoch));
-                }
-                let report = EpochReport {
-                    epoch: epoch + 1,
-                    step: progress.step,
-                    loss: mean_loss,
-                    train: score,
-                    validation: v.score,
-                    kept: network.kept(),
-                    rate: training.rate.at(step, steps),
-                };
+            if (step + 1).is_multiple_of(per_epoch) {
+                let report = under_way.end_epoch(epoch, stepped.score.is_some())?;
                 observe(Event::Epoch {
                     phase: self.phase,
                     metric: task.metric(),
                     report: &report,
                     epochs: training.epochs,
                 });
-                progress.history.push(report);
-                progress.running = Running::default();
-                progress.seconds = before + clock.elapsed().as_secs_f64();
-                if writes {
-                    checkpoint::save(self.checkpoint, network, &under_way.optimiser, &progress)?;
-                }
+                under_way.progress.history.push(report);
+                under_way.save()?;
             }
         }
         // Where the schedule ends with the last step, the last cut is still to be made.
@@ -268,10 +225,10 @@ impl Trainer<'_> {
         };
         Holder::new(&network.parameters, pruned).hold()?;
         Ok(Trained {
-            history: progress.history,
-            seconds: progress.seconds,
-            seconds_before: before,
-            exchanged: progress.exchanged,
+            history: under_way.progress.history,
+            seconds: under_way.progress.seconds,
+            seconds_before: under_way.before,
+            exchanged: under_way.progress.exchanged,
         })
     }
 

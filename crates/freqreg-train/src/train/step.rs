@@ -1,17 +1,20 @@
-//! One step of a training, and the measure that is taken between its epochs.
+//! One step of a training, and what is done between steps: measuring and saving.
 
 use super::Trainer;
-use crate::Result;
+use crate::checkpoint::{self, Progress, Running};
 use crate::exchange::Exchange;
 use crate::hold::Holder;
 use crate::images::{Variation, batch};
 use crate::network::Network;
 use crate::optimiser::Optimiser;
+use crate::report::EpochReport;
 use crate::tasks::{self, Batch, Evaluation, Setting, Stepped, Task};
+use crate::{Error, Result};
 use candle_core::Tensor;
 use freqreg_nn::ops::shared_batch;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 /// What a training holds while it is under way.
 pub(super) struct UnderWay<'a> {
@@ -23,8 +26,16 @@ pub(super) struct UnderWay<'a> {
     pub(super) exchange: Exchange<'a>,
     /// This process's parts of every batch.
     pub(super) mine: Vec<Range<usize>>,
+    /// What part of a batch they are.
+    pub(super) weight: f64,
     /// Steps in all.
     pub(super) steps: usize,
+    /// What is behind it.
+    pub(super) progress: Progress,
+    /// Seconds that were spent before an interruption.
+    pub(super) before: f64,
+    /// Counts those since.
+    pub(super) clock: Instant,
 }
 
 impl UnderWay<'_> {
@@ -110,8 +121,64 @@ impl UnderWay<'_> {
         })
     }
 
+    /// Takes a step that was made into the epoch's sums.
+    pub(super) fn count(&mut self, stepped: &Stepped) {
+        let running = &mut self.progress.running;
+        running.loss += stepped.loss;
+        running.steps += 1;
+        running.score += self.weight * stepped.score.unwrap_or(0.0);
+        self.progress.step += 1;
+        self.progress.exchanged = self.exchange.bytes;
+    }
+
+    /// Saves, and gives the error that says so.
+    pub(super) fn stop(&mut self, epoch: usize) -> Result<Error> {
+        let (phase, step) = (self.trainer.phase, self.progress.step);
+        for p in &self.network.parameters {
+            if p.values()?.iter().any(|v| !v.is_finite()) {
+                return Ok(self.trainer.diverged(f64::NAN, step, epoch));
+            }
+        }
+        self.progress.running.score = self.exchange.total(self.progress.running.score)?;
+        self.save()?;
+        Ok(Error::Stopped { phase, step })
+    }
+
+    /// What the epoch that ends with the last step came to, its training score where steps have one; the next one's sums begin anew.
+    pub(super) fn end_epoch(&mut self, epoch: usize, scored: bool) -> Result<EpochReport> {
+        let step = self.progress.step - 1;
+        let v = self.validate(step)?;
+        let Running { loss, score, steps } = std::mem::take(&mut self.progress.running);
+        let score = self.exchange.total(score)?;
+        // The last step of the epoch may have been the fatal one: its state must not replace a good one.
+        let mut measures = v.measures.values().chain([&v.score]);
+        if let Some(&bad) = measures.find(|x| !x.is_finite()) {
+            return Err(self.trainer.diverged(bad, step, epoch));
+        }
+        Ok(EpochReport {
+            epoch: epoch + 1,
+            step: self.progress.step,
+            loss: loss / steps as f64,
+            train: scored.then(|| score / steps as f64),
+            validation: v.score,
+            kept: self.network.kept(),
+            rate: self.trainer.training.rate.at(step, self.steps),
+        })
+    }
+
+    /// Writes the checkpoint.
+    pub(super) fn save(&mut self) -> Result<()> {
+        self.progress.seconds = self.before + self.clock.elapsed().as_secs_f64();
+        // One process writes; the others need not see the same folders.
+        if self.trainer.communicator.rank() > 0 {
+            return Ok(());
+        }
+        let path = self.trainer.checkpoint;
+        checkpoint::save(path, self.network, &self.optimiser, &self.progress)
+    }
+
     /// How the network does on the validation images behind this step: process 0 measures, all are told.
-    pub(super) fn validate(&self, step: usize) -> Result<Evaluation> {
+    fn validate(&self, step: usize) -> Result<Evaluation> {
         let (trainer, network) = (self.trainer, self.network);
         let hold = trainer.hold(network, step, self.steps);
         let mut holder = Holder::new(&network.parameters, hold);
