@@ -14,7 +14,7 @@ use crate::images::Preparation;
 use crate::network::{Network, codec};
 use crate::report::{DataReport, Grid, Processes, Report, SCHEMA, Seconds, machine};
 use crate::tasks::{self, Setting};
-use crate::train::{Event, Observer, Trained, Trainer};
+use crate::train::{self, Event, Observer, Trained, Trainer};
 use crate::{Error, Result, checkpoint, page};
 use candle_core::Device;
 use data::fingerprint;
@@ -99,6 +99,7 @@ pub fn reproduce(
     let dense = Network::dense(&experiment.dense.model, options.seed, &options.device)?;
     run.check("dense", &dense)?;
     run.check("regularised", &regularised)?;
+    run.check_batches()?;
     let writes = options.communicator.rank() == 0;
     let mut log = match writes {
         true => Some(run.prepare_folder()?),
@@ -333,6 +334,18 @@ impl<'a> Run<'a> {
             name: self.experiment.name.clone(),
             reason: format!("{phase}.model: {reason}"),
         })
+    }
+
+    /// Whether the images can be gone through as the settings say.
+    fn check_batches(&self) -> Result<()> {
+        let e = self.experiment;
+        let trainings = [&e.dense.training, &e.regularised.training];
+        for (phase, training) in PHASES.into_iter().zip(trainings) {
+            let communicator = &*self.options.communicator;
+            train::steps(phase, training, &self.train)?;
+            train::parts_of_batch(phase, training.batch, self.options.parts, communicator)?;
+        }
+        Ok(())
     }
 
     /// Whether the user has had enough; all of the training is saved by then.

@@ -134,17 +134,7 @@ impl Trainer<'_> {
     pub fn run(&self, network: &Network, observe: Observer<'_>) -> Result<Trained> {
         let training = self.training;
         let batch_size = training.batch;
-        // The last few images of an epoch's order that do not fill a batch wait for another epoch.
-        let per_epoch = self.images.count.checked_div(batch_size).unwrap_or(0);
-        let steps = match per_epoch.checked_mul(training.epochs) {
-            Some(steps) if steps > 0 => steps,
-            _ => {
-                return Err(Error::Setting(format!(
-                    "{}: {} epochs of {} images in batches of {batch_size} can't be: a batch takes 1 image at least and all at most",
-                    self.phase, training.epochs, self.images.count
-                )));
-            }
-        };
+        let (per_epoch, steps) = steps(self.phase, training, self.images)?;
         let shrinking = self.shrinking(network, steps);
         let seed = Seed(self.seed);
         let task = tasks::task(network.architecture.task());
@@ -152,7 +142,7 @@ impl Trainer<'_> {
         let together = self.communicator.size() > 1;
         let progress = self.start(network, &mut optimiser, observe)?;
         let mut order = (usize::MAX, Vec::new());
-        let mine = self.parts_of_batch()?;
+        let mine = parts_of_batch(self.phase, batch_size, self.parts, &*self.communicator)?;
         let own: usize = mine.iter().map(Range::len).sum();
         let mut under_way = UnderWay {
             trainer: self,
@@ -274,27 +264,6 @@ impl Trainer<'_> {
         Ok(progress)
     }
 
-    /// This process's parts of every batch.
-    fn parts_of_batch(&self) -> Result<Vec<Range<usize>>> {
-        let (processes, batch) = (self.communicator.size(), self.training.batch);
-        let parts = self.parts.unwrap_or(processes);
-        let refuse = |reason: String| Err(Error::Setting(format!("{}: {reason}", self.phase)));
-        if parts == 0 || !parts.is_multiple_of(processes) {
-            return refuse(format!(
-                "--parts {parts}: each of {processes} processes takes as many parts of a batch, so it must be a multiple of {processes}"
-            ));
-        }
-        if parts > batch {
-            return refuse(format!(
-                "a batch of {batch} images can't be taken in {parts} parts: take fewer processes or parts, or --scale-batch"
-            ));
-        }
-        let mine = part(&*self.communicator, parts);
-        Ok(mine
-            .map(|i| i * batch / parts..(i + 1) * batch / parts)
-            .collect())
-    }
-
     /// How norms over a batch add up what they need of the parts of it.
     fn statistics(&self, parts: usize) -> Rc<SumOverBatch> {
         let communicator = self.communicator.clone();
@@ -368,4 +337,50 @@ impl Trainer<'_> {
             checkpoint: self.checkpoint.exists().then(|| self.checkpoint.into()),
         }
     }
+}
+
+/// How many steps an epoch has, and all of them have.
+///
+/// # Errors
+/// [`Error::Setting`] where there is no step to make.
+pub(crate) fn steps(phase: &str, training: &Training, images: &Images) -> Result<(usize, usize)> {
+    let batch = training.batch;
+    // The last few images of an epoch's order that do not fill a batch wait for another epoch.
+    let per_epoch = images.count.checked_div(batch).unwrap_or(0);
+    match per_epoch.checked_mul(training.epochs) {
+        Some(steps) if steps > 0 => Ok((per_epoch, steps)),
+        _ => Err(Error::Setting(format!(
+            "{phase}: {} epochs of {} images in batches of {batch} can't be: a batch takes 1 image at least and all at most",
+            training.epochs, images.count
+        ))),
+    }
+}
+
+/// This process's parts of every batch.
+///
+/// # Errors
+/// [`Error::Setting`] where a batch can't be taken in so many.
+pub(crate) fn parts_of_batch(
+    phase: &str,
+    batch: usize,
+    parts: Option<usize>,
+    communicator: &dyn Communicator,
+) -> Result<Vec<Range<usize>>> {
+    let processes = communicator.size();
+    let parts = parts.unwrap_or(processes);
+    let refuse = |reason: String| Err(Error::Setting(format!("{phase}: {reason}")));
+    if parts == 0 || !parts.is_multiple_of(processes) {
+        return refuse(format!(
+            "--parts {parts}: each of {processes} processes takes as many parts of a batch, so it must be a multiple of {processes}"
+        ));
+    }
+    if parts > batch {
+        return refuse(format!(
+            "a batch of {batch} images can't be taken in {parts} parts: take fewer processes or parts, or --scale-batch"
+        ));
+    }
+    let mine = part(communicator, parts);
+    Ok(mine
+        .map(|i| i * batch / parts..(i + 1) * batch / parts)
+        .collect())
 }

@@ -112,6 +112,29 @@ fn a_device_that_is_not_there_is_refused() {
 }
 
 #[test]
+fn a_batch_that_cannot_be_taken_costs_no_earlier_result() {
+    let desk = Desk::new();
+    desk.good(&["tiny.toml", "--out", "r", "--quick"]);
+    let small = |t: &str| {
+        let i = t.rfind("batch = ").unwrap();
+        let (head, tail) = t.split_at(i);
+        let (_, rest) = tail.split_once('\n').unwrap();
+        format!("{head}batch = 2\n{rest}")
+    };
+    desk.toml("small.toml", small);
+    for arguments in [
+        ["tiny.toml", "--parts", "1000000"],
+        // Of the two networks only the second can't be trained so.
+        ["small.toml", "--parts", "3"],
+    ] {
+        let e = desk.bad(&[&arguments[..], &["--out", "r", "--quick"]].concat(), 1);
+        assert!(e.contains("parts"), "{e}");
+        assert!(desk.path("r/report.json").exists());
+        assert!(desk.path("r/dense.checkpoint.safetensors").exists());
+    }
+}
+
+#[test]
 fn a_folder_in_which_another_run_is_at_work_is_left_alone() {
     let desk = Desk::new();
     desk.good(&["tiny.toml", "--out", "r", "--quick"]);
