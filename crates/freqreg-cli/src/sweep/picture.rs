@@ -1,6 +1,6 @@
 //! The scores of a sweep against the numbers that are kept, as one SVG that stands alone.
 
-use super::Row;
+use super::gathered::Row;
 use crate::svg::{Escaped, STYLE};
 use std::fmt::Write;
 
