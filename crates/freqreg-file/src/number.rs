@@ -95,24 +95,17 @@ impl Values {
 /// The step for numbers of a root mean square of `rms`, none of a magnitude above `largest`, that are to take `bits` each, or the nearest
 /// to it that can be stored.
 pub(crate) fn step(rms: f64, largest: f64, bits: u32) -> f16 {
-    let least = f16::from_bits(1);
     if rms == 0.0 {
         // Any will do.
         return f16::MIN_POSITIVE;
     }
     let bits = f64::from(bits.clamp(2, 16)).exp2();
     let exact = std::f64::consts::SQRT_2 * std::f64::consts::E * rms / bits;
-    let step = f16::from_f64(exact).clamp(least, f16::MAX);
     // With a dead zone of nothing a number is rounded up, to a level more; and float32 divides not quite exactly.
     let smallest = largest / f64::from(LARGEST - 2);
-    match step.to_f64() < smallest {
-        true => {
-            let near = f16::from_f64(smallest).min(f16::MAX);
-            match near.to_f64() < smallest && near < f16::MAX {
-                true => f16::from_bits(near.to_bits() + 1),
-                false => near,
-            }
-        }
+    let step = f16::from_f64(exact.max(smallest)).clamp(f16::from_bits(1), f16::MAX);
+    match step.to_f64() < smallest && step < f16::MAX {
+        true => f16::from_bits(step.to_bits() + 1),
         false => step,
     }
 }
