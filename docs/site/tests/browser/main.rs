@@ -234,7 +234,7 @@ fn a_picture_is_segmented_as_the_program_does_it() {
             const segmenter = new module.Segmenter(file);
             const times = [];
             let mask;
-            for (let i = 0; i < 5; i++) {
+            for (let i = 0; i < 3; i++) {
                 const before = performance.now();
                 mask = segmenter.segment(pixels, bitmap.height, bitmap.width);
                 times.push(performance.now() - before);
@@ -256,11 +256,13 @@ fn a_picture_is_segmented_as_the_program_does_it() {
     let same = mask.zip(&expected).filter(|(a, b)| a == *b).count();
     println!("{same} of {} pixels as in Rust", expected.len());
     assert!(1000 * same >= 999 * expected.len(), "{same}");
-    let times = numbers(&found["times"]);
-    // Whatever else the machine does can only add to it.
-    let least = times.iter().copied().fold(f64::INFINITY, f64::min);
-    println!("a picture of {height} x {width}: {least:.0} ms ({times:?})");
-    assert!(least < SEGMENT, "{times:?} ms");
+    let mut times = numbers(&found["times"]);
+    times.sort_by(f64::total_cmp);
+    println!(
+        "a picture of {height} x {width}: {:.0} ms ({times:?})",
+        times[1]
+    );
+    assert!(times[1] < SEGMENT, "{times:?} ms");
     is_sound(&mut browser, &origin, "segment.html");
 }
 
