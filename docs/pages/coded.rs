@@ -1,12 +1,11 @@
 //! How well networks do in how few bytes: the reports in `results/bytes`, and those on the same experiment as it stands.
 
-use crate::{said, thousands};
+use crate::{results, thousands};
 use freqreg_docs::svg::{Anchor, Svg};
 use freqreg_train::experiment::Preset;
 use freqreg_train::report::Report;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
-use std::io::ErrorKind;
 use std::path::Path;
 
 /// Runs that differ in their seed only.
@@ -68,25 +67,6 @@ fn percent(share: f64) -> String {
     format!("{:.2}", 100.0 * share)
 }
 
-/// The reports in a folder; none where there is no such folder.
-///
-/// # Errors
-/// A file that can't be read, or is no report of this schema.
-pub(crate) fn read(folder: &Path) -> Result<Vec<Report>, String> {
-    let entries = match std::fs::read_dir(folder) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.map_err(|e| said(folder, e))?,
-    };
-    let mut reports = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(|e| said(folder, e))?.path();
-        if path.extension().is_some_and(|e| e == "json") {
-            reports.push(Report::read(&path).map_err(|e| e.to_string())?);
-        }
-    }
-    Ok(reports)
-}
-
 /// Of these reports those of LeNet5 as it stands.
 fn as_it_stands(reports: &[Report]) -> impl Iterator<Item = Report> {
     let found = reports.iter().filter(|r| {
@@ -106,7 +86,7 @@ fn change<'a>(run: &'a Report, key: &str) -> Option<&'a str> {
 /// # Errors
 /// As [`read`].
 pub(crate) fn runs(folder: &Path, reports: &[Report]) -> Result<Vec<Runs>, String> {
-    let mut all = read(folder)?;
+    let mut all = results::reports(folder)?;
     all.extend(as_it_stands(reports));
     let mut kinds: BTreeMap<_, Vec<Report>> = BTreeMap::new();
     for run in all {
@@ -197,9 +177,11 @@ pub(crate) fn pruned(runs: &[Runs]) -> String {
 /// # Errors
 /// As [`read`].
 pub(crate) fn shares(shares: &Path, bytes: &Path, reports: &[Report]) -> Result<String, String> {
-    let mut runs = read(shares)?;
+    let mut runs = results::reports(shares)?;
     let sizes: BTreeSet<usize> = runs.iter().map(|r| r.regularised.kept).collect();
-    let others = read(bytes)?.into_iter().chain(as_it_stands(reports));
+    let others = results::reports(bytes)?
+        .into_iter()
+        .chain(as_it_stands(reports));
     runs.extend(others.filter(|r| {
         let network = &r.regularised;
         network.number == "float16" && sizes.contains(&network.kept)

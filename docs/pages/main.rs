@@ -93,7 +93,7 @@ fn in_earnest(
     reports: &[Report],
 ) -> Result<Vec<Filled>, String> {
     let source = docs.join("src");
-    let studies = |folder: &str| coded::read(&docs.join("results").join(folder));
+    let studies = |folder: &str| results::reports(&docs.join("results").join(folder));
     let of = |name: &str| -> Vec<Report> {
         let counts = |r: &&Report| r.experiment == name && experiments::counts(r);
         reports.iter().filter(counts).cloned().collect()

@@ -1,11 +1,31 @@
 //! What committed reports found, in Markdown.
 
 use crate::zoo::{Network, Version};
-use crate::{coded, said, thousands};
+use crate::{said, thousands};
 use freqreg_train::experiment::Preset;
 use freqreg_train::report::{DataReport, NetworkReport, Report};
 use std::fmt::Write;
+use std::io::ErrorKind;
 use std::path::Path;
+
+/// The reports in a folder; none where there is no such folder.
+///
+/// # Errors
+/// A file that can't be read, or is no report of this schema.
+pub(crate) fn reports(folder: &Path) -> Result<Vec<Report>, String> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(|e| said(folder, e))?,
+    };
+    let mut reports = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|e| said(folder, e))?.path();
+        if path.extension().is_some_and(|e| e == "json") {
+            reports.push(Report::read(&path).map_err(|e| e.to_string())?);
+        }
+    }
+    Ok(reports)
+}
 
 /// Every report in a folder; none where there is no such folder.
 ///
@@ -13,7 +33,7 @@ use std::path::Path;
 /// A file that can't be read, one that is no report of this schema, and one of a network that is no longer the
 /// experiment's.
 pub(crate) fn read(folder: &Path, networks: &[Network]) -> Result<Vec<Report>, String> {
-    let mut reports = coded::read(folder)?;
+    let mut reports = self::reports(folder)?;
     for report in &reports {
         check(report, networks).map_err(|e| said(folder, e))?;
     }

@@ -178,7 +178,7 @@ fn the_environment_can_forbid_the_network_and_name_the_cache() {
 }
 
 #[test]
-#[ignore = "means something in the environment that the test above runs it in, at every `cargo test`"]
+#[ignore = "needs another environment: the test above runs it in one, in a process of its own, at every `cargo test`"]
 fn load_as_the_environment_says() {
     if std::env::var_os("FREQREG_OFFLINE").is_some() {
         assert!(
