@@ -84,7 +84,7 @@ fn change<'a>(run: &'a Report, key: &str) -> Option<&'a str> {
 /// All runs by what they have in common, from few bytes to many.
 ///
 /// # Errors
-/// As [`read`].
+/// As [`results::reports`].
 pub(crate) fn runs(folder: &Path, reports: &[Report]) -> Result<Vec<Runs>, String> {
     let mut all = results::reports(folder)?;
     all.extend(as_it_stands(reports));
@@ -175,7 +175,7 @@ pub(crate) fn pruned(runs: &[Runs]) -> String {
 /// as it stands that keep as many float16 numbers.
 ///
 /// # Errors
-/// As [`read`].
+/// As [`results::reports`].
 pub(crate) fn shares(shares: &Path, bytes: &Path, reports: &[Report]) -> Result<String, String> {
     let mut runs = results::reports(shares)?;
     let sizes: BTreeSet<usize> = runs.iter().map(|r| r.regularised.kept).collect();
