@@ -213,7 +213,7 @@ impl Output {
             Output::File(_) => print(text),
             Output::Standard => {
                 // Who closed standard error does not want to know.
-                let _ = io::stderr().write_all(text.as_bytes());
+                let _ = io::stderr().write_all(harmless(text).as_bytes());
                 Ok(())
             }
         }
@@ -231,13 +231,22 @@ impl Output {
 /// Prints a text on standard output.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
     let mut pipe = Pipe(io::stdout().lock());
-    pipe.put(text.as_bytes()).and_then(|()| pipe.end())?;
+    pipe.put(harmless(text).as_bytes())
+        .and_then(|()| pipe.end())?;
     Ok(())
 }
 
 /// A line on standard error. Nobody may be listening any more, which is no reason to stop.
 pub(crate) fn say(line: impl fmt::Display) {
-    _ = writeln!(io::stderr(), "{line}");
+    _ = writeln!(io::stderr(), "{}", harmless(&line.to_string()));
+}
+
+/// The text without what a terminal would take for orders: names come from files, and files from anywhere.
+fn harmless(text: &str) -> String {
+    text.replace(
+        |c: char| c.is_control() && !matches!(c, '\n' | '\t'),
+        "\u{fffd}",
+    )
 }
 
 /// Standard output, for bytes that come piece by piece.

@@ -297,13 +297,18 @@ fn within(
     if let Some(chosen) = pack_within(&spectra, most, |chosen| bytes(&together(chosen)))? {
         return Ok(together(&chosen));
     }
+    let whole = match fixed.len() {
+        0 => String::new(),
+        n => format!(
+            ", of which {} are those of {n} tensors that are stored whole",
+            bytes(fixed)?
+        ),
+    };
     Err(Failure {
         message: format!(
-            "error: {most} bytes are too few: one coefficient of each tensor takes {} bytes, of which {} are those of {} tensors \
-             that are stored whole: give more with --target-bytes, or leave tensors out by --skip",
+            "error: {most} bytes are too few: one coefficient of each tensor takes {} bytes{whole}: give more with --target-bytes, \
+             or leave tensors out by --skip",
             bytes(&least)?,
-            bytes(fixed)?,
-            fixed.len()
         ),
         code: 1,
     })

@@ -376,7 +376,16 @@ fn prepared(args: &Args, name: &str, processes: usize) -> Result<Experiment, Fai
             lengths.regularised_epochs = epochs;
         }
     }
-    for budget in &args.budget {
+    for (i, budget) in args.budget.iter().enumerate() {
+        // Two for one layer would leave open which of them is meant.
+        let same = |b: &String| of_layer(b) == of_layer(budget);
+        if args.budget[..i].iter().any(same) {
+            let what = of_layer(budget).map_or("all layers".into(), |l| format!("`{l}`"));
+            return Err(Failure {
+                message: format!("error: --budget {budget}: there is one for {what} before it"),
+                code: 2,
+            });
+        }
         set_budget(&mut experiment, budget)?;
     }
     if let Some(number) = args.number {
@@ -455,6 +464,11 @@ fn one(
         },
         other => other.into(),
     })
+}
+
+/// The layer that a `--budget` is for; none where it is for all.
+fn of_layer(budget: &str) -> Option<&str> {
+    budget.split_once('=').map(|(layer, _)| layer)
 }
 
 /// Applies one `--budget`.

@@ -15,7 +15,7 @@ impl Model {
     /// architecture and its configuration among the metadata.
     ///
     /// # Errors
-    /// As [`validate`](Self::validate).
+    /// As [`validate`](Self::validate), and [`Fault::Overflow`].
     pub fn to_safetensors_bytes(&self) -> Result<Vec<u8>> {
         let mut out = Vec::new();
         self.put_safetensors(&mut |bytes| {
@@ -29,7 +29,7 @@ impl Model {
     /// expanded tensor at a time.
     ///
     /// # Errors
-    /// As [`validate`](Self::validate), and [`Error::Io`].
+    /// As [`validate`](Self::validate), [`Fault::Overflow`], and [`Error::Io`].
     pub fn write_safetensors(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         fill_atomically(path, |file| {
@@ -44,7 +44,7 @@ impl Model {
     /// tensor at a time.
     ///
     /// # Errors
-    /// As [`validate`](Self::validate), and the first error of `put`, which is not called again.
+    /// As [`validate`](Self::validate), [`Fault::Overflow`], and the first error of `put`, which is not called again.
     pub fn put_safetensors(&self, put: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
         self.validate()?;
         let mut header = self.safetensors_header()?;
@@ -56,11 +56,17 @@ impl Model {
         put(&(header.len() as u64).to_le_bytes())?;
         put(header.as_bytes())?;
         for tensor in &self.tensors {
-            let bytes: Vec<u8> = tensor
-                .expand()?
-                .iter()
-                .flat_map(|v| v.to_le_bytes())
-                .collect();
+            let weights = tensor.expand()?;
+            if let Some(index) = weights.iter().position(|w| !w.is_finite()) {
+                return Err(Error::Tensor {
+                    tensor: tensor.name.clone(),
+                    fault: Fault::Overflow {
+                        index,
+                        value: weights[index],
+                    },
+                });
+            }
+            let bytes: Vec<u8> = weights.iter().flat_map(|v| v.to_le_bytes()).collect();
             put(&bytes)?;
         }
         Ok(())

@@ -222,6 +222,15 @@ pub enum Fault {
         value: f32,
     },
     #[cfg(feature = "std")]
+    /// A weight is beyond what float32 holds, or none: its coefficients are too large.
+    #[error("weight {index} would be {value}: its coefficients are too large for float32 weights")]
+    Overflow {
+        /// Which of the tensor's weights.
+        index: usize,
+        /// What it would be.
+        value: f32,
+    },
+    #[cfg(feature = "std")]
     /// The coefficients could not be transformed.
     #[error("cannot be expanded: {0}")]
     Transform(freqreg_dct::Error),

@@ -84,7 +84,7 @@ pub enum Error {
         cause: std::io::Error,
     },
     /// A model file holds a network that this program does not know or that does not fit its configuration.
-    #[error("the model file does not hold a network of the zoo: {0}")]
+    #[error("the model file can't be used here: {0}")]
     Model(String),
     /// A number is too large for the form in which it is to be stored, or none at all.
     #[error(

@@ -151,6 +151,38 @@ fn unpacked_it_is_every_weight_in_float32() {
 }
 
 #[test]
+fn weights_beyond_float32_and_names_that_a_terminal_would_obey_do_no_harm() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = Model {
+        architecture: "\u{1b}[2J".into(),
+        config: "{}".into(),
+        tensors: vec![freqreg_file::Tensor {
+            name: "bell\u{7}".into(),
+            shape: vec![4],
+            storage: freqreg_file::Storage::Prefix {
+                axes: vec![4],
+                order: freqreg_dct::KeepOrder::Zigzag,
+            },
+            values: Values::F32(vec![3e38; 4]),
+        }],
+    };
+    std::fs::write(folder.path().join("huge.freq"), model.to_bytes().unwrap()).unwrap();
+    let shown = good(&freqreg(folder.path(), &["inspect", "huge.freq"]));
+    assert!(
+        shown.contains("\u{fffd}[2J") && shown.contains("bell\u{fffd}"),
+        "{shown}"
+    );
+    let out = ["unpack", "huge.freq", "-o", "out.safetensors"];
+    let said = refused(&freqreg(folder.path(), &out), 1);
+    assert!(
+        said.contains("bell\u{fffd}") && said.contains("weight 0 would be inf"),
+        "{said}"
+    );
+    let left = std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(left, 1);
+}
+
+#[test]
 fn what_does_not_fit_is_refused_and_nothing_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let run = |arguments: &[&str]| freqreg(folder.path(), arguments);

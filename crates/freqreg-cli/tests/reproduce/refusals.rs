@@ -39,6 +39,18 @@ fn a_network_that_does_not_fit_the_data_is_refused_before_training() {
 }
 
 #[test]
+fn two_budgets_for_the_same_are_refused() {
+    let desk = Desk::new();
+    for (first, second, what) in [
+        ("conv1=5", "conv1=6", "`conv1`"),
+        ("300", "321", "all layers"),
+    ] {
+        let e = desk.bad(&["tiny.toml", "--budget", first, "--budget", second], 2);
+        assert!(e.contains(second) && e.contains(what), "{e}");
+    }
+}
+
+#[test]
 fn unknown_names_are_answered_with_the_nearest() {
     let desk = Desk::new();
     let e = desk.bad(&["lenet"], 1);
