@@ -241,12 +241,18 @@ pub(crate) fn say(line: impl fmt::Display) {
     _ = writeln!(io::stderr(), "{}", harmless(&line.to_string()));
 }
 
-/// The text without what a terminal would take for orders: names come from files, and files from anywhere.
+/// The text without what a terminal would take for orders: names come from files, and files from anywhere. Control characters are written as
+/// JSON escapes them, so that JSON keeps its meaning.
 fn harmless(text: &str) -> String {
-    text.replace(
-        |c: char| c.is_control() && !matches!(c, '\n' | '\t'),
-        "\u{fffd}",
-    )
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\t' => plain.push(c),
+            c if c.is_control() => plain += &format!("\\u{:04x}", u32::from(c)),
+            c => plain.push(c),
+        }
+    }
+    plain
 }
 
 /// Standard output, for bytes that come piece by piece.
