@@ -52,6 +52,10 @@ pub(crate) struct Args {
     /// while they shrink
     #[arg(long)]
     share_out: bool,
+    /// Take the ordinary network's part from the report.json of a run that trained the same one, with the same seed and data, and train the regularised
+    /// network alone
+    #[arg(long, value_name = "REPORT", value_hint = clap::ValueHint::FilePath)]
+    dense_from: Option<PathBuf>,
     /// Folder with the data set's files, plain or gzipped; nothing else is tried then
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -229,6 +233,7 @@ fn all(args: &Args, stop: &AtomicBool, communicator: &Rc<dyn Communicator>) -> R
         ("--set", !args.set.is_empty()),
         ("--budget", !args.budget.is_empty()),
         ("--against", args.against.is_some()),
+        ("--dense-from", args.dense_from.is_some()),
     ];
     if let Some((option, _)) = single.iter().find(|(_, given)| *given) {
         return Err(Failure {
@@ -419,6 +424,10 @@ fn one(
         }
         name => device(name)?,
     };
+    let dense_from = match &args.dense_from {
+        Some(path) => Some(Report::read(path)?),
+        None => None,
+    };
     let data = freqreg_data::Options {
         folder: args.data.clone(),
         // One process says what there is to say of the data.
@@ -441,6 +450,7 @@ fn one(
         resume: args.resume,
         preset: preset(args),
         others,
+        dense_from: dense_from.as_ref(),
         stop,
         communicator: communicator.clone(),
         parts: args.parts,

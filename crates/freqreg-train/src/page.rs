@@ -329,6 +329,13 @@ fn how(report: &Report) -> String {
             false => row("Changed", &changes),
         },
         row("Seed", &report.seed.to_string()),
+        match &report.dense_from {
+            None => String::new(),
+            Some(command) => row(
+                "Ordinary network",
+                &format!("not trained again: that of <code>{}</code>", Text(command)),
+            ),
+        },
         row(
             "Data",
             &format!("{}, from: {}", Text(&data.name), Text(&data.source)),

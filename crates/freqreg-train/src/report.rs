@@ -4,7 +4,7 @@
 //! raising it.
 
 use crate::Error;
-use crate::experiment::Preset;
+use crate::experiment::{Preset, Training};
 use freqreg_models::Architecture;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -45,6 +45,9 @@ pub struct Report {
     pub processes: Option<Processes>,
     /// The ordinary network.
     pub dense: NetworkReport,
+    /// The command of the run that trained and measured the ordinary network, where that was not this run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dense_from: Option<String>,
     /// The regularised network, as read back from its file.
     pub regularised: NetworkReport,
     /// What the paper claims, where it claims something.
@@ -270,6 +273,9 @@ pub struct NetworkReport {
     pub confusion: Vec<Vec<usize>>,
     /// Its tensors.
     pub layers: Vec<LayerReport>,
+    /// How it was trained; absent in reports from before this was written down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training: Option<Training>,
     /// How its training went.
     pub history: Vec<EpochReport>,
 }

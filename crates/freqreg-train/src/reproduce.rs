@@ -2,6 +2,7 @@
 //! files, the one look at the test set, the report.
 
 mod data;
+mod dense_from;
 mod measure;
 mod sets;
 
@@ -18,6 +19,7 @@ use crate::train::{self, Event, Observer, Trained, Trainer};
 use crate::{Error, Result, checkpoint, page};
 use candle_core::Device;
 use data::fingerprint;
+use dense_from::Dense;
 use freqreg_data::{Dataset, Images};
 use freqreg_file::write_atomically;
 use freqreg_models::Budgets;
@@ -46,6 +48,8 @@ pub struct Options<'a> {
     pub preset: Preset,
     /// Folders of other runs. A training that one of them has made in exactly the same way is taken over, not made again.
     pub others: &'a [PathBuf],
+    /// The report of a run that trained the same ordinary network: it is not trained again, and its part of that report is taken over.
+    pub dense_from: Option<&'a Report>,
     /// Set from outside to make it save and stop.
     pub stop: &'a AtomicBool,
     /// The processes that train together: all of them run the same, each on its part of every batch.
@@ -81,7 +85,8 @@ pub fn device(name: &str) -> Result<Device> {
 
 /// Runs the experiment on `data` and leaves its results in `options.out`: `report.json`, `report.html`,
 /// `model.freq`, `model.safetensors`, `dense.freq`, `log.jsonl`, and the checkpoints. Of several processes the first one writes and
-/// measures; the others train along with it and give `None`.
+/// measures; the others train along with it and give `None`. With [`Options::dense_from`] there is no `dense.freq`, and no picture that the
+/// ordinary network made.
 ///
 /// # Errors
 /// Whatever goes wrong on the way; every file is whole or not there.
@@ -100,6 +105,10 @@ pub fn reproduce(
     run.check("dense", &dense)?;
     run.check("regularised", &regularised)?;
     run.check_batches()?;
+    let data_report = run.data_report(loaded);
+    if let Some(other) = options.dense_from {
+        run.check_dense_from(other, &data_report)?;
+    }
     let writes = options.communicator.rank() == 0;
     let mut log = match writes {
         true => Some(run.prepare_folder()?),
@@ -119,7 +128,16 @@ pub fn reproduce(
         }
     };
 
-    let dense_trained = run.train("dense", &dense, None, &mut observe)?;
+    let dense_done = match options.dense_from {
+        None => Dense::Trained(run.train("dense", &dense, None, &mut observe)?),
+        Some(other) => {
+            observe(Event::Notice(&format!(
+                "dense: taken from the report of `{}`, not trained again",
+                other.command()
+            )));
+            Dense::From(other)
+        }
+    };
     if experiment.regularised.prune.is_some() {
         for (to, from) in regularised.parameters.iter().zip(&dense.parameters) {
             to.set_values(&from.values()?)?;
@@ -133,16 +151,23 @@ pub fn reproduce(
     run.remove(&REPORTS)?;
     run.remove_pictures()?;
     let number = experiment.regularised.number;
-    let (dense_file, file) = (
-        dense.to_file(NumberKind::Float32)?,
-        regularised.to_file(number)?,
-    );
-    codec().write(&dense_file, run.path("dense.freq"))?;
-    codec().write(&file, run.path("model.freq"))?;
+    match dense_done {
+        Dense::Trained(_) => {
+            let file = dense.to_file(NumberKind::Float32)?;
+            codec().write(&file, run.path("dense.freq"))?;
+        }
+        // One that is there is an older run's.
+        Dense::From(_) => run.remove(&["dense.freq"])?,
+    }
+    codec().write(&regularised.to_file(number)?, run.path("model.freq"))?;
     drop((dense, regularised));
 
-    let (dense, dense_pictures) = run.measure("dense.freq", dense_trained.history)?;
-    let (regularised, pictures) = run.measure("model.freq", regularised_trained.history)?;
+    let dense = run.dense_part(dense_done)?;
+    let (regularised, pictures) = run.measure(
+        "model.freq",
+        &experiment.regularised.training,
+        regularised_trained.history,
+    )?;
     let file = codec().read(run.path("model.freq"))?;
     file.write_safetensors(run.path("model.safetensors"))?;
     let report = Report {
@@ -154,35 +179,28 @@ pub fn reproduce(
         metric: tasks::task(run.task).metric(),
         changes: options.changes.clone(),
         seed: options.seed,
-        data: DataReport {
-            name: data.name.to_string(),
-            source: data.source.id().into(),
-            sample: data.source.is_sample(),
-            stands_in_for: loaded.stands_in_for.map(|name| name.to_string()),
-            train: run.train.count,
-            validation: run.validation.count,
-            test: run.test.count,
-        },
+        data: data_report,
         device: match options.device.location() {
             candle_core::DeviceLocation::Cpu => "cpu".into(),
             candle_core::DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
             candle_core::DeviceLocation::Metal { gpu_id } => format!("metal:{gpu_id}"),
         },
         machine: machine(),
-        dense,
+        dense: dense.report,
+        dense_from: dense.from,
         regularised,
         processes: (options.communicator.size() > 1).then(|| Processes {
             count: options.communicator.size(),
-            dense_bytes: dense_trained.exchanged,
+            dense_bytes: dense.exchanged,
             regularised_bytes: regularised_trained.exchanged,
         }),
         paper: experiment.paper.clone(),
         cut_curve: run.cut_curve(&file)?,
         seconds: Seconds {
-            dense: dense_trained.seconds,
+            dense: dense.seconds,
             regularised: regularised_trained.seconds,
             total: clock.elapsed().as_secs_f64()
-                + dense_trained.seconds_before
+                + dense.seconds_before
                 + regularised_trained.seconds_before,
         },
     };
@@ -191,7 +209,7 @@ pub fn reproduce(
         reason: e.to_string(),
     })?;
     let html = page::render(&report, &pictures);
-    for (pictures, network) in [(&dense_pictures, PHASES[0]), (&pictures, PHASES[1])] {
+    for (pictures, network) in [(&dense.pictures, PHASES[0]), (&pictures, PHASES[1])] {
         for grid in &pictures.grids {
             if let Some(png) = page::picture(grid) {
                 write_atomically(run.path(&Grid::file(grid.name, network)), &png)?;
@@ -254,6 +272,18 @@ impl<'a> Run<'a> {
 
     fn path(&self, name: &str) -> PathBuf {
         self.options.out.join(name)
+    }
+
+    fn data_report(&self, loaded: &Loaded) -> DataReport {
+        DataReport {
+            name: self.data.name.to_string(),
+            source: self.data.source.id().into(),
+            sample: self.data.source.is_sample(),
+            stands_in_for: loaded.stands_in_for.map(|name| name.to_string()),
+            train: self.train.count,
+            validation: self.validation.count,
+            test: self.test.count,
+        }
     }
 
     fn io(&self, action: &'static str, path: PathBuf) -> impl FnOnce(std::io::Error) -> Error {

@@ -116,6 +116,7 @@ fn run(
             changes: Vec::new(),
             preset: Preset::Default,
             others: &[],
+            dense_from: None,
             stop,
             communicator,
             parts,

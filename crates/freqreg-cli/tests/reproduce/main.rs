@@ -303,6 +303,94 @@ fn a_rerun_is_held_against_the_reports_of_earlier_ones() {
 }
 
 #[test]
+fn the_ordinary_network_is_taken_from_the_report_of_one_like_it() {
+    let desk = Desk::new();
+    desk.good(&["tiny.toml", "--out", "a", "--quick"]);
+    desk.good(&["tiny.toml", "--out", "whole", "--quick", "--budget", "300"]);
+    let from = [
+        "tiny.toml",
+        "--quick",
+        "--dense-from",
+        "a/report.json",
+        "--out",
+    ];
+    let run = |more: &[&str]| desk.run(&[&from[..], more].concat());
+    // What an older run left of an ordinary network is not this one's.
+    fs::create_dir(desk.path("b")).unwrap();
+    fs::write(desk.path("b/dense.freq"), "old").unwrap();
+    let out = run(&["b", "--resume", "--budget", "300"]);
+    let said = text(&out.stderr);
+    assert!(out.status.success(), "{said}");
+    assert!(said.contains("not trained again"), "{said}");
+    assert!(!desk.path("b/dense.freq").exists());
+    assert!(!desk.path("b/dense.checkpoint.safetensors").exists());
+    let (mut report, whole) = (desk.report("b"), desk.report("whole"));
+    let command = "cargo xtask reproduce tiny --quick --seed 1";
+    assert_eq!(report["dense_from"], command);
+    report.as_object_mut().unwrap().remove("dense_from");
+    assert_eq!(report, whole);
+    let page = fs::read_to_string(desk.path("b/report.html")).unwrap();
+    assert!(page.contains(command));
+    // From a report that had taken it from another: what is named is the run that trained it.
+    let chain = [
+        "tiny.toml",
+        "--quick",
+        "--dense-from",
+        "b/report.json",
+        "--out",
+        "c",
+    ];
+    desk.good(&chain);
+    assert_eq!(desk.report("c")["dense_from"], command);
+
+    let refused = |more: &[&str], reason: &str| {
+        let out = run(&[&["x"], more].concat());
+        let said = text(&out.stderr);
+        assert_eq!(out.status.code(), Some(1), "{said}");
+        assert!(said.contains(reason), "{said}");
+        assert!(!desk.path("x").exists());
+    };
+    refused(&["--seed", "2"], "its seed is 1, here it is 2");
+    refused(
+        &["--set", "dense.training.batch=32"],
+        "the training's `batch` is 64 there, and here 32",
+    );
+    refused(
+        &["--set", "dense.model.hidden=17"],
+        "the network's `hidden` is 16 there, and here 17",
+    );
+    refused(&["--set", "quick.train=640"], "its data set is mnist");
+    let pruned: Vec<String> = ["conv1", "conv2", "fc1", "fc2"]
+        .iter()
+        .map(|layer| format!("regularised.budgets.{layer}={{dense=true}}"))
+        .chain([
+            r#"regularised.model={architecture="lenet5",channels=[4,8],hidden=16}"#.into(),
+            "regularised.prune={keep=100,over=0.5}".into(),
+        ])
+        .flat_map(|set| ["--set".into(), set])
+        .collect();
+    let pruned: Vec<&str> = pruned.iter().map(String::as_str).collect();
+    refused(&pruned, "pruning begins with");
+    // A report from before it told how a network was trained is judged by its history.
+    let path = desk.path("a/report.json");
+    let mut old: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    old["dense"].as_object_mut().unwrap().remove("training");
+    fs::write(&path, old.to_string()).unwrap();
+    assert!(run(&["d"]).status.success());
+    for change in [
+        "dense.training.batch=32",
+        "dense.training.rate.peak=0.03",
+        "quick.dense_epochs=2",
+    ] {
+        refused(&["--set", change], "steps and learning rates");
+    }
+    desk.bad(&["all", "--dense-from", "a/report.json"], 2);
+    let said = desk.bad(&["tiny.toml", "--dense-from", "nowhere.json"], 1);
+    assert!(said.contains("nowhere.json"), "{said}");
+}
+
+#[test]
 fn settings_are_changed_and_the_report_says_so() {
     let desk = Desk::new();
     let set = |change| ["tiny.toml", "--out", "r", "--quick", "--set", change];

@@ -47,6 +47,7 @@ fn network(kept: usize, accuracy: f64, epochs: usize, layers: Vec<LayerReport>) 
         kept,
         number: if dense { "float32" } else { "float16" }.into(),
         pruned: None,
+        training: None,
         payload_bytes: kept * if dense { 4 } else { 2 },
         file_bytes: if dense { 1_717_104 } else { 1_706 },
         validation: accuracy + 0.000_4,
@@ -152,6 +153,7 @@ fn report() -> Report {
         device: "cpu".into(),
         machine: "2 cores, x86_64 with AVX2".into(),
         processes: None,
+        dense_from: None,
         dense: network(429_168, 0.993_2, 10, vec![]),
         regularised: network(776, 0.982_7, 10, layers),
         paper: Some(PaperClaim {

@@ -2,7 +2,7 @@
 
 use super::Run;
 use crate::Result;
-use crate::experiment::Preset;
+use crate::experiment::{Preset, Training};
 use crate::network::{Network, codec};
 use crate::report::{
     CutPoint, EpochReport, Filters, LayerReport, Misread, NetworkReport, Pictures, PrunedReport,
@@ -18,6 +18,7 @@ impl Run<'_> {
     pub(super) fn measure(
         &self,
         name: &str,
+        training: &Training,
         history: Vec<EpochReport>,
     ) -> Result<(NetworkReport, Pictures)> {
         self.check_stop()?;
@@ -71,6 +72,7 @@ impl Run<'_> {
             measures: test.measures,
             confusion,
             layers: layers.collect(),
+            training: Some(training.clone()),
             history,
         };
         // Only grey images are shown in a row.
