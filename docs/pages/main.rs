@@ -124,6 +124,7 @@ fn in_earnest(
         ("method", beside("lenet5", &changed, &whole_method)),
         ("autoencoder", method("vae-v1")),
         ("vgg16", method("vgg16-v2")),
+        ("generator", method("dcgan-v1")),
     ];
     let paper = beside("lenet5", &of("lenet5-paper"), &|_| true);
     let panels = panels(reports, curves, bytes);
