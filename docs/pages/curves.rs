@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 const WIDTH: f64 = 640.0;
 const PANEL: f64 = 250.0;
 const LEFT: f64 = 62.0;
-const RIGHT: f64 = 622.0;
+/// Room beyond it for half of the longest count below the axis.
+const RIGHT: f64 = 604.0;
 /// Of a panel: where its plot begins and ends.
 const TOP: f64 = 34.0;
 const FOOT: f64 = 204.0;
