@@ -1,4 +1,4 @@
-//! How well networks do with more and with fewer numbers: a panel for each, seeds as dots, a line through their means.
+//! How well networks do with more and with fewer numbers: a panel for each, runs as dots, a line through their means.
 
 use crate::study::Study;
 use crate::thousands;

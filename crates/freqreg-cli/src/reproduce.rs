@@ -409,6 +409,34 @@ fn prepared(args: &Args, name: &str, processes: usize) -> Result<Experiment, Fai
     Ok(experiment)
 }
 
+/// The report that the ordinary network's part comes from. One process reads it for all: the others need not see the same folders.
+fn dense_from(
+    args: &Args,
+    out: &Path,
+    communicator: &Rc<dyn Communicator>,
+) -> Result<Option<Report>, Failure> {
+    let Some(path) = &args.dense_from else {
+        return Ok(None);
+    };
+    let mut bytes = Vec::new();
+    if communicator.rank() == 0 {
+        bytes = serde_json::to_vec(&Report::read(path)?)?;
+        let folder = path.canonicalize().ok();
+        let folder = folder.as_deref().and_then(Path::parent);
+        if folder.is_some() && folder == out.canonicalize().ok().as_deref() {
+            return Err(Failure {
+                message: format!(
+                    "error: --dense-from {}: that is in the folder of this run's own results, which take its place; give the run another folder with --out",
+                    path.display()
+                ),
+                code: 2,
+            });
+        }
+    }
+    communicator.broadcast(&mut bytes)?;
+    Ok(Some(serde_json::from_slice(&bytes)?))
+}
+
 fn one(
     args: &Args,
     experiment: &Experiment,
@@ -424,10 +452,7 @@ fn one(
         }
         name => device(name)?,
     };
-    let dense_from = match &args.dense_from {
-        Some(path) => Some(Report::read(path)?),
-        None => None,
-    };
+    let dense_from = dense_from(args, out, communicator)?;
     let data = freqreg_data::Options {
         folder: args.data.clone(),
         // One process says what there is to say of the data.

@@ -45,7 +45,7 @@ pub struct Report {
     pub processes: Option<Processes>,
     /// The ordinary network.
     pub dense: NetworkReport,
-    /// The command of the run that trained and measured the ordinary network, where that was not this run.
+    /// The command of the run that trained and measured the ordinary network, where that was not this run. Its seconds are those of that run then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dense_from: Option<String>,
     /// The regularised network, as read back from its file.
@@ -63,7 +63,7 @@ pub struct Report {
 pub struct Processes {
     /// How many.
     pub count: usize,
-    /// Bytes that each gave to sums over all of them in a step of the ordinary network: four a weight, and eight.
+    /// Bytes that each gave to sums over all of them in a step of the ordinary network: four a weight, and eight. 0 where it was not trained.
     pub dense_bytes: usize,
     /// The same of the last step of the regularised one: four a number that is kept, and eight.
     pub regularised_bytes: usize,
@@ -235,6 +235,9 @@ pub struct DataReport {
     /// here compares with what is printed for the other.
     #[serde(default)]
     pub stands_in_for: Option<String>,
+    /// Sizes and checksums of the training and the validation images, and how they are prepared; absent in reports from before this was written down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
     /// Images trained on.
     pub train: usize,
     /// Images held out of the training set, on which every choice rests.
@@ -362,7 +365,7 @@ pub struct Seconds {
     pub dense: f64,
     /// Training the regularised network.
     pub regularised: f64,
-    /// The whole run.
+    /// The whole run. What another one trained is no part of it.
     pub total: f64,
 }
 

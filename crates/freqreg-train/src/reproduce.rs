@@ -83,6 +83,14 @@ pub fn device(name: &str) -> Result<Device> {
     Device::new_cuda(ordinal).map_err(|e| refuse(e.to_string()))
 }
 
+fn device_name(device: &Device) -> String {
+    match device.location() {
+        candle_core::DeviceLocation::Cpu => "cpu".into(),
+        candle_core::DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
+        candle_core::DeviceLocation::Metal { gpu_id } => format!("metal:{gpu_id}"),
+    }
+}
+
 /// Runs the experiment on `data` and leaves its results in `options.out`: `report.json`, `report.html`,
 /// `model.freq`, `model.safetensors`, `dense.freq`, `log.jsonl`, and the checkpoints. Of several processes the first one writes and
 /// measures; the others train along with it and give `None`. With [`Options::dense_from`] there is no `dense.freq`, and no picture that the
@@ -132,8 +140,13 @@ pub fn reproduce(
         None => Dense::Trained(run.train("dense", &dense, None, &mut observe)?),
         Some(other) => {
             observe(Event::Notice(&format!(
-                "dense: taken from the report of `{}`, not trained again",
-                other.command()
+                "dense: taken from the report of `{}`, not trained again{}",
+                other.command(),
+                match dense_from::tells_all(other) {
+                    true => "",
+                    false =>
+                        "; it does not tell all of how that was trained, so its network, steps and learning rates were compared",
+                }
             )));
             Dense::From(other)
         }
@@ -180,11 +193,7 @@ pub fn reproduce(
         changes: options.changes.clone(),
         seed: options.seed,
         data: data_report,
-        device: match options.device.location() {
-            candle_core::DeviceLocation::Cpu => "cpu".into(),
-            candle_core::DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
-            candle_core::DeviceLocation::Metal { gpu_id } => format!("metal:{gpu_id}"),
-        },
+        device: device_name(&options.device),
         machine: machine(),
         dense: dense.report,
         dense_from: dense.from,
@@ -280,6 +289,10 @@ impl<'a> Run<'a> {
             source: self.data.source.id().into(),
             sample: self.data.source.is_sample(),
             stands_in_for: loaded.stands_in_for.map(|name| name.to_string()),
+            content: Some(format!(
+                "{}; {}; {:?}",
+                self.prints[0], self.prints[1], self.preparation
+            )),
             train: self.train.count,
             validation: self.validation.count,
             test: self.test.count,

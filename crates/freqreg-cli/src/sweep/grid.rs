@@ -71,8 +71,14 @@ impl Grid {
             "--json",
             "--threads",
             "--against",
+            // It is of one seed.
+            "--dense-from",
         ];
-        if let Some(taken) = grid.arguments.iter().find(|a| own.contains(&a.as_str())) {
+        let name = |a: &str| {
+            a.split_once('=')
+                .map_or(a.to_string(), |(name, _)| name.into())
+        };
+        if let Some(taken) = grid.arguments.iter().find(|a| own.contains(&&*name(a))) {
             return Err(wrong(format!(
                 "`{taken}` in `arguments` is the sweep's own to give"
             )));

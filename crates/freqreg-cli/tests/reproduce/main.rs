@@ -360,6 +360,7 @@ fn the_ordinary_network_is_taken_from_the_report_of_one_like_it() {
         "the network's `hidden` is 16 there, and here 17",
     );
     refused(&["--set", "quick.train=640"], "its data set is mnist");
+    refused(&["--set", "data.mean=0.2"], "its images are ");
     let pruned: Vec<String> = ["conv1", "conv2", "fc1", "fc2"]
         .iter()
         .map(|layer| format!("regularised.budgets.{layer}={{dense=true}}"))
@@ -377,15 +378,48 @@ fn the_ordinary_network_is_taken_from_the_report_of_one_like_it() {
         serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
     old["dense"].as_object_mut().unwrap().remove("training");
     fs::write(&path, old.to_string()).unwrap();
-    assert!(run(&["d"]).status.success());
-    for change in [
-        "dense.training.batch=32",
-        "dense.training.rate.peak=0.03",
-        "quick.dense_epochs=2",
-    ] {
-        refused(&["--set", change], "steps and learning rates");
-    }
+    old["data"].as_object_mut().unwrap().remove("content");
+    fs::write(&path, old.to_string()).unwrap();
+    let out = run(&["d"]);
+    assert!(out.status.success());
+    assert!(text(&out.stderr).contains("does not tell all"));
+    refused(
+        &["--set", "dense.training.optimiser.momentum=0.8"],
+        "its list of changes to `dense` and `data` is none, here it is --set dense.",
+    );
+    let one = |from: &str, to: &str| {
+        desk.toml("other.toml", |t| t.replacen(from, to, 1));
+        let said = desk.bad(
+            &[
+                "other.toml",
+                "--quick",
+                "--dense-from",
+                "a/report.json",
+                "--out",
+                "x",
+            ],
+            1,
+        );
+        assert!(said.contains("steps and learning rates"), "{said}");
+    };
+    one("batch = 64", "batch = 32");
+    one("peak = 0.02, warmup = 0.1", "peak = 0.03, warmup = 0.1");
+    one("dense_epochs = 1", "dense_epochs = 2");
     desk.bad(&["all", "--dense-from", "a/report.json"], 2);
+    // Nothing is removed for a run that can't be.
+    let kept = fs::read(&path).unwrap();
+    let said = desk.bad(&[&from[..], &["a"]].concat(), 2);
+    assert!(said.contains("another folder"), "{said}");
+    assert_eq!(fs::read(&path).unwrap(), kept);
+    // What was copied is not said to agree.
+    fs::create_dir(desk.path("reports")).unwrap();
+    fs::copy(desk.path("c/report.json"), desk.path("reports/c.json")).unwrap();
+    let against = ["e", "--against", "reports"];
+    let said = desk.good(&[&from[..], &against].concat());
+    assert!(
+        said.contains("not compared") && !said.contains("dense, "),
+        "{said}"
+    );
     let said = desk.bad(&["tiny.toml", "--dense-from", "nowhere.json"], 1);
     assert!(said.contains("nowhere.json"), "{said}");
 }

@@ -146,6 +146,7 @@ fn report() -> Report {
             source: "npm".into(),
             sample: false,
             stands_in_for: None,
+            content: None,
             train: 55_000,
             validation: 5_000,
             test: 10_000,

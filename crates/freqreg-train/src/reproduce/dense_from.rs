@@ -1,6 +1,6 @@
 //! The ordinary network's part of a report, taken from the report of another run where training it again would only make the same once more.
 
-use super::Run;
+use super::{Run, device_name};
 use crate::report::{DataReport, NetworkReport, Pictures, Report};
 use crate::train::{self, Trained};
 use crate::{Error, Result};
@@ -46,7 +46,7 @@ impl Run<'_> {
                 from: Some(other.dense_from.clone().unwrap_or_else(|| other.command())),
                 exchanged: 0,
                 seconds: other.seconds.dense,
-                seconds_before: other.seconds.dense,
+                seconds_before: 0.0,
             },
         })
     }
@@ -59,7 +59,7 @@ impl Run<'_> {
         match self.difference(other, data)? {
             None => Ok(()),
             Some(reason) => Err(Error::Setting(format!(
-                "the ordinary network can't be taken from the report of `{}`: {reason}; leave that out to train it here",
+                "the ordinary network can't be taken from the report of `{}`: {reason}; leave out --dense-from to train it here",
                 other.command()
             ))),
         }
@@ -85,16 +85,51 @@ impl Run<'_> {
         }
         let network: &NetworkReport = &other.dense;
         let (their_seed, seed) = (other.seed.to_string(), self.options.seed.to_string());
+        // Each of several processes has a GPU of its own.
+        let kind = |device: &str| device.split(':').next().unwrap_or_default().to_string();
+        let device = kind(&device_name(&self.options.device));
         let first = differs("seed", their_seed, seed)
+            .or_else(|| differs("device", kind(&other.device), device))
             .or_else(|| differs("data set", images(&other.data), images(data)))
             .or_else(|| setting_that_differs("network", &network.model, &dense.model));
         if first.is_some() {
             return Ok(first);
         }
-        if let Some(theirs) = &network.training {
-            return Ok(setting_that_differs("training", theirs, &dense.training));
+        if let (Some(theirs), Some(own)) = (&other.data.content, &data.content)
+            && theirs != own
+        {
+            return Ok(Some(format!(
+                "its images are {theirs}, and here they are {own}"
+            )));
         }
-        // Reports did not always tell how a network was trained; what its history tells must do then.
+        if let Some(theirs) = &network.training
+            && let found @ Some(_) = setting_that_differs("training", theirs, &dense.training)
+        {
+            return Ok(found);
+        }
+        if tells_all(other) {
+            return Ok(None);
+        }
+        // Reports did not always tell how a network was trained and on what images exactly; what else they tell must do then.
+        let changed = |changes: &[String]| {
+            let of_dense = |change: &&String| {
+                let key = change.trim_start_matches("--set ");
+                key.starts_with("dense.") || key.starts_with("data.")
+            };
+            let changed: Vec<&str> = changes
+                .iter()
+                .filter(of_dense)
+                .map(String::as_str)
+                .collect();
+            match changed.is_empty() {
+                true => "none".into(),
+                false => changed.join(" "),
+            }
+        };
+        let (theirs, own) = (changed(&other.changes), changed(&self.options.changes));
+        if let found @ Some(_) = differs("list of changes to `dense` and `data`", theirs, own) {
+            return Ok(found);
+        }
         let (per_epoch, steps) = train::steps("dense", &dense.training, &self.train)?;
         let same = network.history.len() == dense.training.epochs
             && network.history.iter().zip(1..).all(|(epoch, n)| {
@@ -105,6 +140,11 @@ impl Run<'_> {
             "the steps and learning rates in its history are not those of `dense.training`".into()
         }))
     }
+}
+
+/// Whether a report tells all that makes its ordinary network what it is.
+pub(super) fn tells_all(report: &Report) -> bool {
+    report.data.content.is_some() && report.dense.training.is_some()
 }
 
 /// The first of their settings, in the order of the alphabet, that two things of a kind do not have in common.
