@@ -290,8 +290,15 @@ impl<'a> Run<'a> {
             sample: self.data.source.is_sample(),
             stands_in_for: loaded.stands_in_for.map(|name| name.to_string()),
             content: Some(format!(
-                "{}; {}; {:?}",
-                self.prints[0], self.prints[1], self.preparation
+                "{}; {}; mean {}, deviation {}{}",
+                self.prints[0],
+                self.prints[1],
+                self.preparation.scale.mean,
+                self.preparation.scale.deviation,
+                match self.preparation.resize {
+                    Some(side) => format!("; brought to {side} x {side}"),
+                    None => String::new(),
+                }
             )),
             train: self.train.count,
             validation: self.validation.count,
