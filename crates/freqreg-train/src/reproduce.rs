@@ -3,10 +3,12 @@
 
 mod data;
 mod dense_from;
+mod device;
 mod measure;
 mod sets;
 
 pub use data::{Loaded, load};
+pub use device::device;
 pub use sets::Yardstick;
 
 use crate::communicator::Communicator;
@@ -20,6 +22,7 @@ use crate::{Error, Result, checkpoint, page};
 use candle_core::Device;
 use data::fingerprint;
 use dense_from::Dense;
+use device::device_name;
 use freqreg_data::{Dataset, Images};
 use freqreg_file::write_atomically;
 use freqreg_models::Budgets;
@@ -56,39 +59,6 @@ pub struct Options<'a> {
     pub communicator: Rc<dyn Communicator>,
     /// See [`Trainer::parts`].
     pub parts: Option<usize>,
-}
-
-/// The device called `cpu`, `cuda` or `cuda:N`.
-///
-/// # Errors
-/// [`Error::Device`] for another name, for CUDA in a build without it, and where the driver finds no such GPU.
-pub fn device(name: &str) -> Result<Device> {
-    let refuse = |reason: String| Error::Device {
-        name: name.into(),
-        reason,
-    };
-    let ordinal = match name.split_once(':') {
-        None if name == "cpu" => return Ok(Device::Cpu),
-        None if name == "cuda" => 0,
-        Some(("cuda", n)) => n
-            .parse()
-            .map_err(|_| refuse(format!("`{n}` is no number of a GPU; cuda:0 is the first")))?,
-        _ => return Err(refuse("there are cpu, cuda and cuda:N".into())),
-    };
-    if !cfg!(feature = "cuda") {
-        return Err(refuse(
-            "this program was built without CUDA; build it with --features cuda, or use --device cpu".into(),
-        ));
-    }
-    Device::new_cuda(ordinal).map_err(|e| refuse(e.to_string()))
-}
-
-fn device_name(device: &Device) -> String {
-    match device.location() {
-        candle_core::DeviceLocation::Cpu => "cpu".into(),
-        candle_core::DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
-        candle_core::DeviceLocation::Metal { gpu_id } => format!("metal:{gpu_id}"),
-    }
 }
 
 /// Runs the experiment on `data` and leaves its results in `options.out`: `report.json`, `report.html`,
@@ -139,15 +109,7 @@ pub fn reproduce(
     let dense_done = match options.dense_from {
         None => Dense::Trained(run.train("dense", &dense, None, &mut observe)?),
         Some(other) => {
-            observe(Event::Notice(&format!(
-                "dense: taken from the report of `{}`, not trained again{}",
-                other.command(),
-                match dense_from::tells_all(other) {
-                    true => "",
-                    false =>
-                        "; it does not tell all of how that was trained, so its network, steps and learning rates were compared",
-                }
-            )));
+            observe(Event::Notice(&dense_from::notice(other)));
             Dense::From(other)
         }
     };
@@ -594,17 +556,4 @@ fn write_log(log: &mut fs::File, event: &Event<'_>) -> std::io::Result<()> {
         Event::Notice(text) => serde_json::json!({"event": "notice", "text": text}),
     };
     log.write_all(format!("{line}\n").as_bytes())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn devices_are_named_plainly() {
-        assert!(device("cpu").is_ok());
-        for name in ["tpu", "cuda:x", "", "cpu:0"] {
-            assert!(device(name).is_err(), "{name}");
-        }
-    }
 }

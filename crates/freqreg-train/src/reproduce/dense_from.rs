@@ -142,8 +142,21 @@ impl Run<'_> {
     }
 }
 
+/// What is said of an ordinary network that is not trained again.
+pub(super) fn notice(report: &Report) -> String {
+    format!(
+        "dense: taken from the report of `{}`, not trained again{}",
+        report.command(),
+        match tells_all(report) {
+            true => "",
+            false =>
+                "; it does not tell all of how that was trained, so its network, steps and learning rates were compared",
+        }
+    )
+}
+
 /// Whether a report tells all that makes its ordinary network what it is.
-pub(super) fn tells_all(report: &Report) -> bool {
+fn tells_all(report: &Report) -> bool {
     report.data.content.is_some() && report.dense.training.is_some()
 }
 
