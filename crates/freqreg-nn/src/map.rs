@@ -148,6 +148,16 @@ impl FeatureMap {
         }
     }
 
+    /// Multiplications of [`FeatureMap::tensor`]: none where it is one already.
+    pub(crate) fn expansion_work(&self) -> f64 {
+        match &self.0 {
+            Kind::Fused(groups, known) if known.get().is_none() => {
+                groups.iter().map(|g| g.wide.work() as f64).sum()
+            }
+            _ => 0.0,
+        }
+    }
+
     /// The activations as a tensor.
     ///
     /// # Errors

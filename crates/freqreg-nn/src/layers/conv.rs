@@ -90,6 +90,12 @@ impl Conv2d {
     }
 }
 
+/// All of the map's channels, for a layer that does not run fused; what it takes to compute them counts as that layer's work.
+fn whole(x: &FeatureMap) -> candle_core::Result<Tensor> {
+    trace::work(x.expansion_work(), 0.0);
+    x.tensor()
+}
+
 impl Conv2d {
     /// The layer between feature maps: as [`Module::forward`], or fused with its neighbours.
     ///
@@ -100,7 +106,7 @@ impl Conv2d {
         trace::layer(self.weight.name(), || {
             match fused::conv2d(x, &self.weight, bias, self.shape, self.execution)? {
                 Some(map) => Ok(map),
-                None => Ok(self.run(&x.tensor()?)?.into()),
+                None => Ok(self.run(&whole(x)?)?.into()),
             }
         })
     }
@@ -205,7 +211,7 @@ impl ConvTranspose2d {
         trace::layer(self.weight.name(), || {
             match fused::conv_transpose2d(x, &self.weight, bias, self.shape, self.execution)? {
                 Some(map) => Ok(map),
-                None => Ok(self.run(&x.tensor()?)?.into()),
+                None => Ok(self.run(&whole(x)?)?.into()),
             }
         })
     }

@@ -232,11 +232,12 @@ pub(super) fn conv2d(
     let (&[o, i, kh, kw], Ok((n, channels, h, w))) = (weight.shape(), x.dims4()) else {
         return spatial();
     };
-    if weight.transform_axes() != weight.shape() {
-        return spatial();
-    }
     let sizes = Sizes::of_conv([n, channels, h, w], [o, kh, kw], shape);
-    let Some(f) = factors(weight, execution, |b| sizes.cost(b[1], b[0], false))? else {
+    let factors = match weight.transform_axes() == weight.shape() {
+        true => factors(weight, execution, |b| sizes.cost(b[1], b[0], false))?,
+        false => None,
+    };
+    let Some(f) = factors else {
         sizes.trace(None, false);
         return spatial();
     };
@@ -270,11 +271,15 @@ pub(super) fn conv_transpose2d(
     let (&[i, o, kh, kw], Ok((n, channels, h, w))) = (weight.shape(), x.dims4()) else {
         return spatial();
     };
-    if weight.transform_axes() != weight.shape() || shape.groups != 1 || channels != i {
+    if shape.groups != 1 || channels != i {
         return spatial();
     }
     let sizes = Sizes::of_conv_transpose([n, channels, h, w], [o, kh, kw], shape);
-    let Some(f) = factors(weight, execution, |b| sizes.cost(b[0], b[1], true))? else {
+    let factors = match weight.transform_axes() == weight.shape() {
+        true => factors(weight, execution, |b| sizes.cost(b[0], b[1], true))?,
+        false => None,
+    };
+    let Some(f) = factors else {
         sizes.trace(None, true);
         return spatial();
     };

@@ -128,6 +128,7 @@ fn of_windows(
         && channels == i
         && filter <= FEW
         && weight.variable().dtype() == DType::F32
+        && weight.variable().device().is_cpu()
         && x.tensor_is_single_precision();
     let pays = match execution {
         Execution::Fused => true,
@@ -154,7 +155,6 @@ fn of_windows(
         dilation: shape.dilation,
         groups: 1,
     };
-    trace::way(Execution::Fused);
     let tensor = tensor.contiguous()?;
     let (storage, layout) = tensor.storage_and_layout();
     let Storage::Cpu(storage) = &*storage else {
@@ -162,6 +162,8 @@ fn of_windows(
     };
     let images = slice::<f32>(storage, layout, "windows")?;
     let maps = Maps::windows(&geometry, images).map_err(wrap)?;
+    trace::way(Execution::Fused);
+    trace::work(0.0, (images.len() + filter * maps.shape().pixels()) as f64);
     let expand = weight.plain_value().reshape((o, filter))?;
     FeatureMap::expanded_by(&expand, maps).map(Some)
 }
@@ -281,6 +283,16 @@ impl Narrow {
     }
 }
 
+/// The channels of `x` projected by `basis` `[narrow, channels, 1, 1]`.
+fn project_tensor(x: &Tensor, basis: &Tensor) -> Result<Tensor> {
+    let pixels = x.elem_count() / x.dim(1)?.max(1);
+    trace::work(
+        (pixels * basis.elem_count()) as f64,
+        (x.elem_count() + pixels * basis.dim(0)?) as f64,
+    );
+    ops::conv2d(x, basis, None, Conv2dShape::default())
+}
+
 /// A tensor's way into the small convolution: projected, or, where it has no more channels than the projection, with the
 /// projection joined to the kernel.
 fn enter(x: &Tensor, f: &Factors, kernel: Tensor) -> Result<(Tensor, Tensor)> {
@@ -288,8 +300,7 @@ fn enter(x: &Tensor, f: &Factors, kernel: Tensor) -> Result<(Tensor, Tensor)> {
     let i = f.bases[1].dim(1)?;
     if i > q {
         let basis = f.bases[1].reshape((q, i, 1, 1))?;
-        let x = ops::conv2d(x, &basis, None, Conv2dShape::default())?;
-        return Ok((x, kernel));
+        return Ok((project_tensor(x, &basis)?, kernel));
     }
     // [p, taps, q] times [q, i].
     let taps = kernel
@@ -335,8 +346,7 @@ pub(super) fn conv_transpose2d(
         Some(groups) => project(groups, &values(&f.bases[0])?, p, [0, 0])?,
         None => {
             let basis = f.bases[0].reshape((p, i, 1, 1))?;
-            let x = ops::conv2d(&x.tensor()?, &basis, None, Conv2dShape::default())?;
-            Narrow::Tensor(x)
+            Narrow::Tensor(project_tensor(&x.tensor()?, &basis)?)
         }
     };
     let side_by_side = Conv2dShape {
