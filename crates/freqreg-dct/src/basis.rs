@@ -24,8 +24,11 @@ pub struct Basis<T> {
     length: usize,
     rows: usize,
     /// May hold more rows than are shown: truncation shares them.
-    values: Arc<[T]>,
+    values: Arc<Vec<T>>,
 }
+
+/// So many rows have no more cosines than the four quarters of a period, and the table of them would be larger than the rows.
+const FEW_ROWS: usize = 5;
 
 impl<T: Real> Basis<T> {
     /// The first `rows` basis functions of an axis of length `n`, `1 <= rows <= n`.
@@ -44,34 +47,38 @@ impl<T: Real> Basis<T> {
         };
         let elements = rows.checked_mul(n).ok_or_else(too_many)?;
         let period = n.checked_mul(4).ok_or_else(too_many)?;
+        let out_of_memory = |_| Error::OutOfMemory {
+            shape: vec![rows, n],
+            elements,
+        };
         let mut values: Vec<T> = Vec::new();
-        values
-            .try_reserve_exact(elements)
-            .map_err(|_| Error::OutOfMemory {
-                shape: vec![rows, n],
-                elements,
-            })?;
+        values.try_reserve_exact(elements).map_err(out_of_memory)?;
         values.resize(n, T::of((1.0 / n as f64).sqrt()));
-        if rows > 1 {
-            // The angle pi * r / (2 n) repeats after r = 4 n.
-            let scale = (2.0 / n as f64).sqrt();
-            let table: Vec<T> = (0..period).map(|r| T::of(scale * cosine(r, n))).collect();
-            for p in 1..rows {
-                let mut r = p;
-                values.extend((0..n).map(|_| {
-                    let value = table[r];
-                    r += 2 * p;
-                    if r >= period {
-                        r -= period;
-                    }
-                    value
-                }));
-            }
+        let scale = (2.0 / n as f64).sqrt();
+        // The angle pi * r / (2 n) repeats after r = 4 n: where the rows would need more cosines than that, each is computed once.
+        let mut table: Vec<T> = Vec::new();
+        if rows > FEW_ROWS {
+            table.try_reserve_exact(period).map_err(out_of_memory)?;
+            table.extend((0..period).map(|r| T::of(scale * cosine(r, n))));
+        }
+        for p in 1..rows {
+            let mut r = p;
+            values.extend((0..n).map(|_| {
+                let value = match table.get(r) {
+                    Some(&value) => value,
+                    None => T::of(scale * cosine(r, n)),
+                };
+                r += 2 * p;
+                if r >= period {
+                    r -= period;
+                }
+                value
+            }));
         }
         Ok(Self {
             length: n,
             rows,
-            values: values.into(),
+            values: Arc::new(values),
         })
     }
 

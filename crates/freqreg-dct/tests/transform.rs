@@ -81,6 +81,21 @@ fn long_bases_are_orthonormal() {
 }
 
 #[test]
+fn rows_do_not_depend_on_how_many_are_asked_for() {
+    for n in [8, 9, 64, 513] {
+        let all = Basis::<f32>::new(n, n).unwrap();
+        for rows in 1..=8 {
+            let some = Basis::<f32>::new(n, rows).unwrap();
+            assert_eq!(
+                some.as_slice(),
+                &all.as_slice()[..rows * n],
+                "{rows} of {n}"
+            );
+        }
+    }
+}
+
+#[test]
 fn long_axes_of_every_kind_of_length() {
     // Powers of two, highly composite, prime; at the end, in front and in the middle; even and odd numbers of passes.
     for shape in [

@@ -374,6 +374,15 @@ fn indices_outside_the_shape() {
         matches!(empty, Fault::IndexRange { axis: 1, .. }),
         "{empty:?}"
     );
+    // Nor where the other axes cannot be multiplied.
+    let vast = fault(
+        |p| p.sparse(0, &[1 << 40, 1 << 40, 0], 1),
+        &[&longs(&[(1 << 40) - 1, 0, 0]), &floats(&[0.0])],
+    );
+    assert!(
+        matches!(vast, Fault::IndexRange { axis: 2, .. }),
+        "{vast:?}"
+    );
 }
 
 #[test]

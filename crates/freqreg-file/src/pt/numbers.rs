@@ -228,7 +228,8 @@ impl View<'_> {
                     position,
                     index,
                 })?;
-                *offset = *offset * length + within;
+                // Where this would overflow, an axis of the shape has no elements, and no index is within that one.
+                *offset = offset.wrapping_mul(length).wrapping_add(within);
             }
         }
         Ok(offsets)

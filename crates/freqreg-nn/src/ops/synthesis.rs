@@ -9,7 +9,11 @@ use std::sync::{Arc, OnceLock};
 /// The inverse DCT of a prefix, for one parameter: made once, shared by every step until the prefix shrinks.
 #[derive(Debug)]
 pub(crate) struct Synthesis {
-    plan: AnyPlan,
+    prefix: Prefix,
+    dtype: DType,
+    /// Made when a weight is first rebuilt. Its bases may take far more memory than the coefficients, and a layer that runs through its
+    /// factors has no use for it; nor has whoever asks a network for its names and shapes only, which may have come with a file.
+    plan: OnceLock<AnyPlan>,
     /// The shape of the weight (its axes may differ from those of the transform).
     shape: Shape,
     device_factors: OnceLock<DeviceFactors>,
@@ -32,18 +36,16 @@ struct DeviceFactors {
 
 impl Synthesis {
     pub(crate) fn new(prefix: Prefix, dtype: DType, shape: Vec<usize>) -> Result<Self> {
-        let plan = match dtype {
-            DType::F32 => AnyPlan::F32(Plan::from_prefix(prefix)?),
-            DType::F64 => AnyPlan::F64(Plan::from_prefix(prefix)?),
-            other => {
-                return Err(candle_core::Error::Msg(format!(
-                    "coefficients are held in f32 or f64, not {other:?}"
-                ))
-                .into());
-            }
-        };
+        if !matches!(dtype, DType::F32 | DType::F64) {
+            return Err(candle_core::Error::Msg(format!(
+                "coefficients are held in f32 or f64, not {dtype:?}"
+            ))
+            .into());
+        }
         Ok(Synthesis {
-            plan,
+            prefix,
+            dtype,
+            plan: OnceLock::new(),
             shape: shape.into(),
             device_factors: OnceLock::new(),
             cost: OnceLock::new(),
@@ -51,15 +53,31 @@ impl Synthesis {
     }
 
     pub(crate) fn truncated(&self, k: usize) -> Result<Self> {
+        let plan = match self.plan.get() {
+            None => OnceLock::new(),
+            Some(AnyPlan::F32(p)) => AnyPlan::F32(p.truncated(k)?).into(),
+            Some(AnyPlan::F64(p)) => AnyPlan::F64(p.truncated(k)?).into(),
+        };
         Ok(Synthesis {
-            plan: match &self.plan {
-                AnyPlan::F32(p) => AnyPlan::F32(p.truncated(k)?),
-                AnyPlan::F64(p) => AnyPlan::F64(p.truncated(k)?),
-            },
+            prefix: self.prefix.truncated(k)?,
+            dtype: self.dtype,
+            plan,
             shape: self.shape.clone(),
             device_factors: OnceLock::new(),
             cost: OnceLock::new(),
         })
+    }
+
+    fn plan(&self) -> CandleResult<&AnyPlan> {
+        if let Some(plan) = self.plan.get() {
+            return Ok(plan);
+        }
+        let prefix = self.prefix.clone();
+        let plan = match self.dtype {
+            DType::F64 => AnyPlan::F64(Plan::from_prefix(prefix).map_err(wrap)?),
+            _ => AnyPlan::F32(Plan::from_prefix(prefix).map_err(wrap)?),
+        };
+        Ok(self.plan.get_or_init(|| plan))
     }
 
     /// The weight, differentiable with respect to `coefficients` (shape `[k]`).
@@ -105,21 +123,21 @@ impl Synthesis {
 
     /// The bounding box of the kept indices.
     pub(crate) fn bounds(&self) -> &[usize] {
-        self.prefix().bounds()
+        self.prefix.bounds()
     }
 
     /// What it costs to rebuild the weight, in multiply-adds.
     pub(crate) fn cost(&self) -> f64 {
         *self.cost.get_or_init(|| {
-            let prefix = self.prefix();
-            // The plan has accepted shape and bounds.
+            let prefix = &self.prefix;
+            // Shape and bounds are a prefix's, which has accepted them.
             let in_box = cost::box_way(prefix.shape(), prefix.bounds()).unwrap_or(f64::INFINITY);
             in_box.min(cost::fft_way(prefix.shape()).unwrap_or(f64::INFINITY))
         })
     }
 
     fn make_factors(&self, dtype: DType, device: &Device) -> CandleResult<DeviceFactors> {
-        let prefix = self.prefix();
+        let prefix = &self.prefix;
         let (axes, bounds) = (prefix.shape(), prefix.bounds());
         let positions: Vec<u32> = prefix
             .offsets()
@@ -149,13 +167,6 @@ impl Synthesis {
             positions: Tensor::from_vec(positions, k, device)?,
             bases,
         })
-    }
-
-    fn prefix(&self) -> &Prefix {
-        match &self.plan {
-            AnyPlan::F32(p) => p.prefix(),
-            AnyPlan::F64(p) => p.prefix(),
-        }
     }
 }
 
@@ -190,7 +201,7 @@ impl Kernel<1> for Synthesize {
         self.0.shape.clone()
     }
     fn run<T: Element>(&self, [coefficients]: [&[T]; 1]) -> CandleResult<Vec<T>> {
-        T::plan(&self.0.plan)?
+        T::plan(self.0.plan()?)?
             .synthesize(coefficients)
             .map_err(wrap)
     }
@@ -212,9 +223,9 @@ impl Differentiable<1> for Synthesize {
 impl Kernel<1> for Analyze<'_> {
     const NAME: &'static str = "analysis of a weight's gradient into coefficients";
     fn output_shape(&self) -> Shape {
-        self.0.prefix().len().into()
+        self.0.prefix.len().into()
     }
     fn run<T: Element>(&self, [spatial]: [&[T]; 1]) -> CandleResult<Vec<T>> {
-        T::plan(&self.0.plan)?.analyze(spatial).map_err(wrap)
+        T::plan(self.0.plan()?)?.analyze(spatial).map_err(wrap)
     }
 }
