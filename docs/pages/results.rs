@@ -157,7 +157,7 @@ pub(crate) fn data(data: &DataReport) -> String {
 }
 
 fn duration(report: &Report) -> String {
-    format!("{} on {}", time(report.seconds.total), report.device)
+    format!("{} on {}", time(report.seconds.alone()), report.device)
 }
 
 /// Seconds as `1 min 36 s`.

@@ -52,15 +52,10 @@ fn command(report: &Report) -> String {
     let whole = report.command();
     let (_, rest) = whole.split_once("reproduce ").unwrap_or(("", &whole));
     let (rest, _) = rest.split_once(" --seed").unwrap_or((rest, ""));
-    match freqreg_models::EXPERIMENTS
-        .iter()
-        .any(|(name, _)| *name == report.experiment)
-    {
-        true => rest.into(),
-        false => match rest.split_once(' ') {
-            Some((name, more)) => format!("models/experiments/baselines/{name}.toml {more}"),
-            None => format!("models/experiments/baselines/{rest}.toml"),
-        },
+    let (name, _) = rest.split_once(' ').unwrap_or((rest, ""));
+    match name.ends_with(".toml") {
+        true => format!("models/experiments/baselines/{rest}"),
+        false => rest.into(),
     }
 }
 

@@ -127,11 +127,13 @@ pub fn compare(report: &Report, others: &[Report]) -> Option<Agreement> {
 fn expected_score(metric: Metric, scores: &[f64], images: usize) -> (f64, f64) {
     let (mean, deviation) = mean_and_deviation(scores);
     let within = match deviation {
-        None if metric.is_share() => {
+        None if metric == Metric::Accuracy => {
             // Of none or of all images there is no error to estimate from: one image counts.
             let p = mean.clamp(1.0 / images as f64, 1.0 - 1.0 / images as f64);
             3.0 * (2.0 * p * (1.0 - p) / images as f64).sqrt()
         }
+        // A mean over images, whose errors are not those of a share of them: a tenth of what it lacks.
+        None if metric == Metric::Dice => 0.1 * (1.0 - mean),
         None => 0.1 * mean.abs(),
         Some(deviation) => {
             let n = scores.len();
@@ -178,5 +180,7 @@ mod tests {
         assert!((equal - 12.706e-4).abs() < 1e-12);
         let (_, other) = expected_score(Metric::BitsPerPixel, &[0.25], 10_000);
         assert!((other - 0.025).abs() < 1e-12);
+        let (_, dice) = expected_score(Metric::Dice, &[0.94], 500);
+        assert!((dice - 0.006).abs() < 1e-12);
     }
 }

@@ -6,6 +6,9 @@ use candle_core::Tensor;
 use candle_core::backprop::GradStore;
 use freqreg_nn::Parameter;
 
+/// Why some networks can't go through a batch in parts.
+pub(crate) const IN_TURNS: &str = "networks that learn in turns can't go through a batch in parts that come one after the other: leave --parts out";
+
 /// What processes tell one another in a step: gradients, the loss, and whether one wants to stop.
 pub(crate) struct Exchange<'a> {
     communicator: &'a dyn Communicator,
@@ -58,9 +61,7 @@ impl<'a> Exchange<'a> {
         if self.parts.is_empty() {
             self.prefix = prefix.into();
         } else if self.prefix != prefix {
-            return Err(Error::Setting(
-                "networks that learn in turns can't go through a batch in parts that come one after the other: leave --parts out".into(),
-            ));
+            return Err(Error::Setting(IN_TURNS.into()));
         }
         let mut part: Vec<f32> = Vec::new();
         for p in parameters.iter().filter(|p| p.name().starts_with(prefix)) {

@@ -213,7 +213,8 @@ impl Experiment {
     /// Reads an experiment by the name of one that comes along, or by the path of a TOML file.
     ///
     /// # Errors
-    /// A name that is unknown (with the nearest), a file that can't be read, and whatever is wrong in it.
+    /// A name that is unknown (with the nearest), a file that can't be read, one that has the name of an experiment that comes along and
+    /// differs from it, and whatever is wrong in it.
     pub fn find(name: &str) -> Result<Self> {
         Self::find_with(name, &[])
     }
@@ -236,6 +237,16 @@ impl Experiment {
                 cause,
             })?;
             let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+            if let Some((known, own)) = known.iter().find(|(n, _)| *n == stem)
+                && *own != text
+            {
+                return Err(Error::Experiment {
+                    name: name.into(),
+                    reason: format!(
+                        "it is not the `{known}` that comes along, but would go by its name in every report and folder of results: give the file another name"
+                    ),
+                });
+            }
             return Self::changed(&stem, &text, changes);
         }
         let likeness = |n: &str| strsim::jaro_winkler(n, name);

@@ -353,10 +353,14 @@ fn how(report: &Report) -> String {
         row(
             "Time",
             &format!(
-                "{} in all: {} for the ordinary network, {} for the regularised one",
-                duration(report.seconds.total),
+                "{} in all: {} for the ordinary network, {} for the regularised one{}",
+                duration(report.seconds.alone()),
                 duration(report.seconds.dense),
-                duration(report.seconds.regularised)
+                duration(report.seconds.regularised),
+                match report.seconds.alone() > report.seconds.total {
+                    true => "; in part they were taken over from another run",
+                    false => "",
+                }
             ),
         ),
         row("Version", &format!("freqreg {}", Text(&report.version))),

@@ -108,9 +108,14 @@ impl Report {
         })
     }
 
-    /// The command line that makes this run.
+    /// The command line that makes this run, with the name of the file for an experiment that does not come along.
     pub fn command(&self) -> String {
-        let mut command = format!("cargo xtask reproduce {}", self.experiment);
+        let comes_along = |(name, _): &(&str, &str)| *name == self.experiment;
+        let file = match freqreg_models::EXPERIMENTS.iter().any(comes_along) {
+            true => "",
+            false => ".toml",
+        };
+        let mut command = format!("cargo xtask reproduce {}{file}", self.experiment);
         match self.preset {
             Preset::Quick => command += " --quick",
             Preset::Full => command += " --full",
@@ -365,8 +370,15 @@ pub struct Seconds {
     pub dense: f64,
     /// Training the regularised network.
     pub regularised: f64,
-    /// The whole run. What another one trained is no part of it.
+    /// The whole run. What it took over from another one is no part of it, unless it was interrupted after that.
     pub total: f64,
+}
+
+impl Seconds {
+    /// What the run takes where it can take over nothing.
+    pub fn alone(&self) -> f64 {
+        self.total.max(self.dense + self.regularised)
+    }
 }
 
 impl NetworkReport {

@@ -83,7 +83,7 @@ pub fn reproduce(
     let dense = Network::dense(&experiment.dense.model, options.seed, &options.device)?;
     run.check("dense", &dense)?;
     run.check("regularised", &regularised)?;
-    run.check_batches()?;
+    run.check_batches([&dense, &regularised])?;
     let data_report = run.data_report(loaded);
     if let Some(other) = options.dense_from {
         run.check_dense_from(other, &data_report)?;
@@ -350,13 +350,20 @@ impl<'a> Run<'a> {
     }
 
     /// Whether the images can be gone through as the settings say.
-    fn check_batches(&self) -> Result<()> {
+    fn check_batches(&self, networks: [&Network; 2]) -> Result<()> {
         let e = self.experiment;
         let trainings = [&e.dense.training, &e.regularised.training];
-        for (phase, training) in PHASES.into_iter().zip(trainings) {
+        for ((phase, training), network) in PHASES.into_iter().zip(trainings).zip(networks) {
             let communicator = &*self.options.communicator;
             train::steps(phase, training, &self.train)?;
-            train::parts_of_batch(phase, training.batch, self.options.parts, communicator)?;
+            let parts =
+                train::parts_of_batch(phase, training.batch, self.options.parts, communicator)?;
+            if parts.len() > 1
+                && let Err(reason) =
+                    sets::takes_parts(network, &self.train, self.preparation, &self.options.device)
+            {
+                return Err(Error::Setting(format!("{phase}: {reason}")));
+            }
         }
         Ok(())
     }

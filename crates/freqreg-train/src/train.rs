@@ -267,13 +267,9 @@ impl Trainer<'_> {
     /// How norms over a batch add up what they need of the parts of it.
     fn statistics(&self, parts: usize) -> Rc<SumOverBatch> {
         let communicator = self.communicator.clone();
-        Rc::new(move |values| {
-            match parts {
+        Rc::new(move |values| match parts {
             1 => Ok(communicator.sum(values)?),
-            _ => Err(
-                "it normalises by the statistics of the whole batch, which parts that come one after the other do not have: leave --parts out".into(),
-            ),
-        }
+            _ => Err(OF_WHOLE_BATCH.into()),
         })
     }
 
@@ -355,6 +351,9 @@ pub(crate) fn steps(phase: &str, training: &Training, images: &Images) -> Result
         ))),
     }
 }
+
+/// Why some networks can't go through a batch in parts.
+pub(crate) const OF_WHOLE_BATCH: &str = "it normalises by the statistics of the whole batch, which parts that come one after the other do not have: leave --parts out";
 
 /// This process's parts of every batch.
 ///

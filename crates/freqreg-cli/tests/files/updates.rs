@@ -73,11 +73,11 @@ fn an_update_that_does_not_fit_is_refused() {
     for (arguments, says) in [
         (["patch", "new.freq", "update.freq"], "checksum"),
         (["patch", "old.freq", "new.freq"], "not an update"),
-        (["patch", "update.freq", "update.freq"], "update"),
+        (["patch", "update.freq", "update.freq"], "is an update"),
         (["patch", UNET, "update.freq"], "`unet`"),
         (["patch", "old.freq", "none.freq"], "none.freq"),
         (["diff", "old.freq", UNET], "`unet`"),
-        (["diff", "update.freq", "new.freq"], "update"),
+        (["diff", "update.freq", "new.freq"], "is an update"),
         (["eval", "update.freq", "--images=."], "update:lenet5"),
     ] {
         let output: &[&str] = match arguments[0] {

@@ -325,7 +325,7 @@ fn the_ordinary_network_is_taken_from_the_report_of_one_like_it() {
     assert!(!desk.path("b/dense.freq").exists());
     assert!(!desk.path("b/dense.checkpoint.safetensors").exists());
     let (mut report, whole) = (desk.report("b"), desk.report("whole"));
-    let command = "cargo xtask reproduce tiny --quick --seed 1";
+    let command = "cargo xtask reproduce tiny.toml --quick --seed 1";
     assert_eq!(report["dense_from"], command);
     report.as_object_mut().unwrap().remove("dense_from");
     assert_eq!(report, whole);

@@ -39,6 +39,20 @@ fn a_network_that_does_not_fit_the_data_is_refused_before_training() {
 }
 
 #[test]
+fn a_file_that_would_pass_for_an_experiment_that_comes_along_is_refused() {
+    let desk = Desk::new();
+    desk.toml("lenet5.toml", |t| format!("# Mine.\n{t}"));
+    let e = desk.bad(&["lenet5.toml", "--quick"], 1);
+    assert!(
+        e.contains("lenet5.toml") && e.contains("another name"),
+        "{e}"
+    );
+    // Masks can't be brought to another size.
+    let e = desk.bad(&["unet", "--set", "data.resize=64", "--quick"], 1);
+    assert!(e.contains("data.resize") && e.contains("masks"), "{e}");
+}
+
+#[test]
 fn two_budgets_for_the_same_are_refused() {
     let desk = Desk::new();
     for (first, second, what) in [
@@ -135,12 +149,21 @@ fn a_batch_that_cannot_be_taken_costs_no_earlier_result() {
     };
     desk.toml("small.toml", small);
     for arguments in [
-        ["tiny.toml", "--parts", "1000000"],
+        &["tiny.toml", "--parts", "1000000"][..],
         // Of the two networks only the second can't be trained so.
-        ["small.toml", "--parts", "3"],
+        &["small.toml", "--parts", "3"],
+        // Nor where norms are over the batch, or two networks learn in turns.
+        &[
+            "tiny.toml",
+            "--parts",
+            "2",
+            "--set",
+            "regularised.model.norm=batch",
+        ],
+        &["dcgan-v1", "--parts", "2"],
     ] {
-        let e = desk.bad(&[&arguments[..], &["--out", "r", "--quick"]].concat(), 1);
-        assert!(e.contains("parts"), "{e}");
+        let e = desk.bad(&[arguments, &["--out", "r", "--quick"]].concat(), 1);
+        assert!(e.contains("parts") && !e.contains("step"), "{e}");
         assert!(desk.path("r/report.json").exists());
         assert!(desk.path("r/dense.checkpoint.safetensors").exists());
     }

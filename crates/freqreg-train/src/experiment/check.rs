@@ -104,6 +104,12 @@ fn data(data: &Data, at: &str, task: Task) -> Checked {
         format!("{at}: pad and resize must be 1 to 4096"),
     )?;
     need(
+        task != Task::Segmentation || data.resize.is_none(),
+        format!(
+            "{at}.resize: images with masks can't be resized: give them in the size they are wanted in"
+        ),
+    )?;
+    need(
         ![data.train, data.test].contains(&Some(0)),
         format!("{at}: train and test must be 1 or more"),
     )?;

@@ -1,21 +1,27 @@
 //! The images of an experiment as its networks take them, and whether a network fits them.
 
 use super::Loaded;
+use crate::exchange::IN_TURNS;
 use crate::experiment::Experiment;
 use crate::images::{Preparation, Scale};
 use crate::network::Network;
 use crate::tasks::{self, Setting};
+use crate::train::OF_WHOLE_BATCH;
 use crate::{Error, Result};
-use candle_core::Device;
+use candle_core::{DType, Device, Tensor};
 use freqreg_data::{Dataset, DatasetName, Images};
 use freqreg_file::Model as ModelFile;
+use freqreg_models::Task;
+use freqreg_nn::ops::shared_batch;
+use std::cell::Cell;
+use std::rc::Rc;
 
 /// The split does not follow the run's seed, so that runs of several seeds validate on the same images.
 const SPLIT_SEED: u64 = 0;
 
 /// The images of an experiment, as its networks take them.
 pub(super) struct Sets {
-    pub(super) task: freqreg_models::Task,
+    pub(super) task: Task,
     pub(super) train: Images,
     pub(super) validation: Images,
     pub(super) test: Images,
@@ -42,7 +48,7 @@ impl Sets {
             )));
         }
         let task = experiment.regularised.model.task();
-        let masked = task == freqreg_models::Task::Segmentation;
+        let masked = task == Task::Segmentation;
         if data.name.masked() != masked {
             return Err(refuse(format!(
                 "{} has {} and its network needs {}",
@@ -183,23 +189,58 @@ pub(super) fn misfit(
             [c, h, w]
         ));
     }
-    use freqreg_models::Task::{Classification, Segmentation};
+    use Task::{Classification, Segmentation};
     if !matches!(network.architecture.task(), Classification | Segmentation) {
         return Ok(());
     }
     let needed = usize::from(name.classes());
-    let classes = || -> candle_core::Result<usize> {
-        let image = candle_core::Tensor::zeros((1, c, h, w), candle_core::DType::F32, device)?;
-        let forward = || network.model.forward(&image);
-        freqreg_nn::no_grad(forward)
-            .map_err(candle_core::Error::wrap)?
-            .dim(1)
-    };
-    let classes = classes().map_err(|e| e.to_string())?;
+    let answer = answer(network, [c, h, w], device);
+    let classes = answer.and_then(|answer| answer.dim(1));
+    let classes = classes.map_err(|e| e.to_string())?;
     match (needed..=256).contains(&classes) {
         true => Ok(()),
         false => Err(format!(
             "it tells {classes} classes apart, {name} has {needed} (and 256 are the most)"
         )),
+    }
+}
+
+/// What the network makes of one black image.
+fn answer(
+    network: &Network,
+    [c, h, w]: [usize; 3],
+    device: &Device,
+) -> candle_core::Result<Tensor> {
+    let image = Tensor::zeros((1, c, h, w), DType::F32, device)?;
+    let forward = || network.model.forward(&image);
+    freqreg_nn::no_grad(forward).map_err(candle_core::Error::wrap)
+}
+
+/// Why a network can't go through a batch in parts that come one after the other, if it can't.
+pub(super) fn takes_parts(
+    network: &Network,
+    images: &Images,
+    preparation: Preparation,
+    device: &Device,
+) -> std::result::Result<(), &'static str> {
+    if network.architecture.task() == Task::Generation {
+        return Err(IN_TURNS);
+    }
+    let (c, h, w) = (images.channels, images.height, images.width);
+    let [h, w] = preparation.resize.map_or([h, w], |side| [side, side]);
+    // Norms over the batch ask for the sum over all of its parts.
+    let asked = Rc::new(Cell::new(false));
+    let asks = {
+        let asked = asked.clone();
+        move |_: &mut [f32]| {
+            asked.set(true);
+            Ok(())
+        }
+    };
+    // Whatever else goes wrong on the way is reported by whoever checks for it.
+    let _ = shared_batch(Rc::new(asks), || answer(network, [c, h, w], device));
+    match asked.get() {
+        true => Err(OF_WHOLE_BATCH),
+        false => Ok(()),
     }
 }

@@ -92,7 +92,7 @@ impl Run<'_> {
         .run(network, observe)
         .map(|trained| Trained {
             // What another run spent is no part of this one's time.
-            seconds_before: match taken_over && !self.options.resume {
+            seconds_before: match taken_over {
                 true => 0.0,
                 false => trained.seconds_before,
             },
