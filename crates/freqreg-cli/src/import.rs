@@ -21,8 +21,8 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     another_file(&args.file, &args.output)?;
     let model = match &args.file {
-        Input::File(path) => import_unet(path)?,
-        Input::Standard => import_unet_bytes(&args.file.bytes()?, args.file.name())?,
+        Input::File(path) if !args.file.is_stream() => import_unet(path)?,
+        _ => import_unet_bytes(&args.file.bytes()?, args.file.name())?,
     };
     let bytes = args.output.model(&model)?;
     let sentence = format!(

@@ -73,6 +73,15 @@ impl Input {
         }
     }
 
+    /// Whether it is to be read from its beginning to its end, as a pipe, and not here and there.
+    pub(crate) fn is_stream(&self) -> bool {
+        match self {
+            Input::Standard => true,
+            // Of what can't be looked at, reading says why.
+            Input::File(path) => path.metadata().is_ok_and(|there| !there.is_file()),
+        }
+    }
+
     /// All its bytes, which may be as many as the longest model file has.
     pub(crate) fn bytes(&self) -> Result<Vec<u8>, Error> {
         let limit = codec().limits.file_bytes();

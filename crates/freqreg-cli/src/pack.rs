@@ -134,6 +134,13 @@ struct Layer {
     number: Option<String>,
 }
 
+impl Layer {
+    /// Whether it asks for a transform, which a tensor of one axis has not without.
+    fn is_transformed(&self) -> bool {
+        self.keep.is_some() || self.axes.is_some() || self.order.is_some()
+    }
+}
+
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     another_file(&args.file, &args.output)?;
     if let Some(path) = &args.per_layer {
@@ -185,7 +192,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     };
     if let Some(most) = args.target_bytes {
         let size = |packed: &[Packed]| Ok(codec().encode(&model(packed))?.len());
-        packed = within(&packed, spectra, most, size)?;
+        packed = within(args, &packed, spectra, most, size)?;
     }
     let file = model(&packed);
     let bytes = args.output.model(&file)?;
@@ -195,8 +202,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 fn read(file: &Input) -> Result<Safetensors, Failure> {
     let limits = Limits::default();
     match file {
-        Input::File(path) => Ok(read_safetensors(path, &limits)?),
-        Input::Standard => parse_safetensors(&file.bytes()?, &limits).map_err(|e| Failure {
+        Input::File(path) if !file.is_stream() => Ok(read_safetensors(path, &limits)?),
+        _ => parse_safetensors(&file.bytes()?, &limits).map_err(|e| Failure {
             message: format!("error: {file}: {e}"),
             code: 1,
         }),
@@ -217,32 +224,19 @@ fn planned(args: &Args, t: &DenseTensor, layer: &Layer) -> Result<Planned, Failu
         },
         code: 1,
     };
-    let unfit = |e: freqreg_file::Error| Failure {
-        message: match &e {
-            freqreg_file::Error::Tensor {
-                fault: Fault::NotFinite { .. },
-                ..
-            } => format!(
-                "error: {}: tensor `{}` has numbers too large for a float16, which ends at 65,504: store it with --number float32",
-                args.file, t.name
-            ),
-            _ => format!("error: {}: {e}", args.file),
-        },
-        code: 1,
-    };
     let weights = t.values.as_deref().unwrap_or_default();
     let number = args.bits.map(NumberKind::Bits).or(args.number);
     let own = layer.number.as_deref().map(str::parse).transpose();
     let own: Option<NumberKind> = own.map_err(wrong)?;
     // A bias or the scales of a norm: few numbers, and no order among them that a wave could follow.
-    if layer.dense || (t.shape.len() < 2 && layer.keep.is_none()) {
+    if layer.dense || (t.shape.len() < 2 && !layer.is_transformed()) {
         let number = match (own, number) {
             (Some(own), _) => own,
             (None, Some(NumberKind::Float32)) => NumberKind::Float32,
             _ => NumberKind::Float16,
         };
         let plain = pack_plain(&t.name, &t.shape, weights, number);
-        return Ok(Planned::Packed(plain.map_err(unfit)?));
+        return Ok(Planned::Packed(plain.map_err(|e| unfit(args, &e))?));
     }
     let number = own.or(number);
     let order: KeepOrder = match &layer.order {
@@ -257,27 +251,61 @@ fn planned(args: &Args, t: &DenseTensor, layer: &Layer) -> Result<Planned, Failu
     let keep = keep.count(weights.len()).min(bound.max(1));
     let axes = layer.axes.as_deref().unwrap_or(&t.shape);
     let spectrum = Spectrum::new(&t.name, &t.shape, axes, &order, keep, weights);
-    let spectrum = spectrum.map_err(unfit)?;
+    let spectrum = spectrum.map_err(|e| match (&e, &layer.axes) {
+        (freqreg_file::Error::Tensor { fault, .. }, Some(_)) => wrong(format!("axes: {fault}")),
+        _ => unfit(args, &e),
+    })?;
     match args.target_bytes {
         Some(_) => Ok(Planned::Open(spectrum, number)),
         None => {
             let whole = spectrum.pack(spectrum.len(), number.unwrap_or_default());
-            Ok(Planned::Packed(whole.map_err(unfit)?))
+            Ok(Planned::Packed(whole.map_err(|e| unfit(args, &e))?))
         }
+    }
+}
+
+/// Why a tensor could not be stored as it was to be, and what to do.
+fn unfit(args: &Args, error: &freqreg_file::Error) -> Failure {
+    let as_float32 = |tensor: &str, what: &str| {
+        format!(
+            "tensor `{tensor}` has numbers too large for {what}: store it as float32, with --number float32 or, it alone, by the line \
+             \"{tensor}\" = {{ number = \"float32\" }} in a file for --per-layer"
+        )
+    };
+    let message = match error {
+        freqreg_file::Error::Tensor { tensor, fault } => match fault {
+            Fault::NotFinite { .. } if args.number == Some(NumberKind::Float32) => format!(
+                "tensor `{tensor}` has coefficients too large for its form of numbers, which may be those of float32: leave it out with --skip"
+            ),
+            Fault::NotFinite { .. } => as_float32(tensor, "a float16, which ends at 65,504"),
+            Fault::Step { .. } => as_float32(
+                tensor,
+                "few bits, whose steps are float16 and end at 65,504",
+            ),
+            _ => error.to_string(),
+        },
+        _ => error.to_string(),
+    };
+    Failure {
+        message: format!("error: {}: {message}", args.file),
+        code: 1,
     }
 }
 
 /// The tensors in so many bytes, those in `fixed` as they are.
 fn within(
+    args: &Args,
     fixed: &[Packed],
     spectra: Vec<(usize, Spectrum, Option<NumberKind>)>,
     most: usize,
     bytes: impl Fn(&[Packed]) -> freqreg_file::Result<usize>,
 ) -> Result<Vec<Packed>, Failure> {
+    let unfit = |e: freqreg_file::Error| unfit(args, &e);
     // Of each the first coefficient, as small as it can be: what every file has at least.
     let mut least = fixed.to_vec();
     for (_, spectrum, number) in &spectra {
-        least.push(spectrum.pack(1, number.unwrap_or(NumberKind::Bits(3)))?);
+        let first = spectrum.pack(1, number.unwrap_or(NumberKind::Bits(3)));
+        least.push(first.map_err(unfit)?);
     }
     let places: Vec<usize> = spectra.iter().map(|(place, ..)| *place).collect();
     let free: Vec<NumberKind> = [3, 4, 5, 6, 7, 8, 10, 12, 14, 16]
@@ -294,7 +322,8 @@ fn within(
         }
         all
     };
-    if let Some(chosen) = pack_within(&spectra, most, |chosen| bytes(&together(chosen)))? {
+    let chosen = pack_within(&spectra, most, |chosen| bytes(&together(chosen)));
+    if let Some(chosen) = chosen.map_err(unfit)? {
         return Ok(together(&chosen));
     }
     let whole = match fixed.len() {
@@ -401,9 +430,9 @@ fn per_layer(
             "{e}A line of such a file names a tensor, in quotes: \"conv1.weight\" = {{ keep = \"10%\" }}"
         ))
     })?;
-    if let Some((name, _)) = layers.iter().find(|(_, l)| l.dense && l.keep.is_some()) {
+    if let Some((name, _)) = layers.iter().find(|(_, l)| l.dense && l.is_transformed()) {
         return Err(wrong(format!(
-            "tensor `{name}`: dense stores every weight, so there is nothing to keep: give one of the two"
+            "tensor `{name}`: dense stores every weight as it is, so there is nothing to keep, nor a transform to have axes or an order: give one of the two"
         )));
     }
     let found = tensors

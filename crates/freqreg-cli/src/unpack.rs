@@ -47,10 +47,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 /// Writes the weights, one expanded tensor at a time, and says how many bytes they take.
 fn write(model: &Model, output: &Output) -> Result<u64, Failure> {
     match output {
-        Output::File(path) => {
-            model.write_safetensors(path)?;
-            Ok(std::fs::metadata(path)?.len())
-        }
+        Output::File(path) => Ok(model.write_safetensors(path)?),
         Output::Standard => {
             let mut pipe = Pipe::binary()?;
             let mut bytes = 0;

@@ -26,18 +26,21 @@ impl Model {
     }
 
     /// Writes what [`to_safetensors_bytes`](Self::to_safetensors_bytes) gives, whole or not at all, holding one
-    /// expanded tensor at a time.
+    /// expanded tensor at a time. Gives the number of bytes.
     ///
     /// # Errors
     /// As [`validate`](Self::validate), [`Fault::Overflow`], and [`Error::Io`].
-    pub fn write_safetensors(&self, path: impl AsRef<Path>) -> Result<()> {
+    pub fn write_safetensors(&self, path: impl AsRef<Path>) -> Result<u64> {
         let path = path.as_ref();
+        let mut written = 0;
         fill_atomically(path, |file| {
             self.put_safetensors(&mut |bytes| {
+                written += bytes.len() as u64;
                 file.write_all(bytes)
                     .map_err(|cause| write_error(path, cause))
             })
-        })
+        })?;
+        Ok(written)
     }
 
     /// Gives what [`to_safetensors_bytes`](Self::to_safetensors_bytes) gives piece by piece, for whatever takes bytes, holding one expanded

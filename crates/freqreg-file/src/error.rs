@@ -113,7 +113,7 @@ pub enum Error {
     },
     /// The file asks for more than the reader allows; see [`Limits`](crate::Limits).
     #[error(
-        "the file asks for {got} {what}, more than the limit of {limit}; raise the limit if you trust the file"
+        "the file asks for {got} {what}, more than the limit of {limit}; a program that trusts the file can read it with higher `Limits`"
     )]
     Limit {
         /// What there is too much of.

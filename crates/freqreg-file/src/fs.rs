@@ -48,9 +48,14 @@ pub(crate) fn fill_atomically(
         .unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
     builder.prefix(".freq-").suffix(".part");
-    // Temporary files are private by default; the result is an ordinary file, which the umask then narrows.
+    // Temporary files are private by default. The result is an ordinary file, which the umask then narrows; and where a file is to be
+    // replaced, what is in it is shown to nobody who could not read that one.
     #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = there.as_ref().map_or(0o666, |t| t.permissions().mode());
+        builder.permissions(PermissionsExt::from_mode(mode & 0o666));
+    }
     let file = builder.tempfile_in(folder).map_err(|e| {
         // The error as it comes names the temporary file, of which nobody knows.
         io(match folder.is_dir() {

@@ -135,6 +135,11 @@ fn what_cannot_be_packed_is_named() {
             r#""a.weight" = { keep = 3, dense = true }"#,
             "one of the two",
         ),
+        (
+            r#""a.weight" = { dense = true, order = "zigzag" }"#,
+            "one of the two",
+        ),
+        (r#""a.weight" = { axes = [7] }"#, "layers.toml"),
     ] {
         std::fs::write(folder.path().join("layers.toml"), text).unwrap();
         let said = refused(&pack(&["--keep", "50%", "--per-layer", "layers.toml"]), 1);
@@ -167,8 +172,43 @@ fn what_cannot_be_packed_is_named() {
     assert!(said.contains("--number float32"), "{said}");
     let said = refused(&pack(&["--keep", "50%", "--skip", "a*"]), 1);
     assert!(said.contains("--number float32"), "{said}");
+    let said = refused(&pack(&["--target-bytes", "500", "--number", "float16"]), 1);
+    assert!(said.contains("--per-layer"), "{said}");
+    // What is stored whole beside few bits has no option of its own.
+    let said = refused(&pack(&["--keep", "50%", "--bits", "8", "--skip", "a*"]), 1);
+    assert!(said.contains(r#""b" = { number = "float32" }"#), "{said}");
+    let said = refused(&pack(&["--keep", "50%", "--bits", "8"]), 1);
+    assert!(
+        said.contains("few bits") && said.contains("float32"),
+        "{said}"
+    );
     assert!(!folder.path().join("out.freq").exists());
     good(&pack(&["--keep", "50%", "--number", "float32"]));
+
+    let largest = safetensors(&[("a.weight", &[2, 3], vec![3e38; 6])]);
+    std::fs::write(folder.path().join("in.safetensors"), largest).unwrap();
+    let said = refused(&pack(&["--keep", "50%", "--number", "float32"]), 1);
+    assert!(
+        said.contains("`a.weight`") && said.contains("--skip"),
+        "{said}"
+    );
+}
+
+#[test]
+fn an_order_of_its_own_is_heeded_in_a_tensor_of_one_axis() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| freqreg(folder.path(), arguments);
+    let bytes = safetensors(&[("positions", &[64], smooth(8, 8))]);
+    std::fs::write(folder.path().join("in.safetensors"), bytes).unwrap();
+    let pack = "pack in.safetensors -o out.freq --keep 10% --per-layer layers.toml";
+    let pack = || run(&pack.split(' ').collect::<Vec<_>>());
+    let layers = |text: &str| std::fs::write(folder.path().join("layers.toml"), text).unwrap();
+    layers("positions = { axes = [8, 8] }");
+    good(&pack());
+    let shown = inspected(folder.path(), "out.freq");
+    assert_eq!(shown["tensors"][0]["kept"], 6);
+    layers("positions = { order = \"zagzig\" }");
+    assert!(refused(&pack(), 1).contains("zagzig"));
 }
 
 #[test]

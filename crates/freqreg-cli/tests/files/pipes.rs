@@ -31,6 +31,27 @@ fn a_minus_is_a_pipe() {
         (&"out".into(), &759.into(), &31_024_960.into())
     );
     assert!(std::fs::read(folder.path().join("out")).unwrap() == out.stdout);
+    // A device has no length of its own.
+    let arguments = ["unpack", "small.freq", "-o", "/dev/null", "--json"];
+    let said: Value = serde_json::from_str(&good(&freqreg(folder.path(), &arguments))).unwrap();
+    assert_eq!(said["output_bytes"], out.stdout.len());
+}
+
+#[test]
+fn a_pipe_with_a_path_is_read_from_its_beginning_to_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let weights: Vec<f32> = (0..64).map(|i| i as f32).collect();
+    let bytes = safetensors(&[("a.weight", &[8, 8], weights)]);
+    let arguments = ["pack", "/dev/stdin", "-o", "out.freq", "--keep", "50%"];
+    good(&piped(folder.path(), &bytes, &arguments));
+    let said = refused(
+        &freqreg(folder.path(), &["import", ".", "-o", "unet.freq"]),
+        1,
+    );
+    assert!(
+        said.contains("directory") && !said.contains("damaged"),
+        "{said}"
+    );
 }
 
 /// The released UNet in few bytes.
