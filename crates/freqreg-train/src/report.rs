@@ -212,7 +212,8 @@ impl Metric {
         let loss = self.loss(dense, regularised);
         match (self.is_share(), loss < 0.0) {
             _ if !loss.is_finite() => "not to be compared".into(),
-            (true, _) => format!("{loss:.2} points"),
+            (true, false) => format!("{loss:.2} points"),
+            (true, true) => format!("−{:.2} points", -loss),
             (false, false) => format!("{loss:.2} % more"),
             (false, true) => format!("{:.2} % less", -loss),
         }
