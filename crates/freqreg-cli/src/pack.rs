@@ -135,7 +135,7 @@ struct Layer {
 }
 
 impl Layer {
-    /// Whether it asks for a transform, which a tensor of one axis has not without.
+    /// Whether it asks for a transform: a tensor of one axis has none unless it is asked for.
     fn is_transformed(&self) -> bool {
         self.keep.is_some() || self.axes.is_some() || self.order.is_some()
     }
@@ -236,7 +236,9 @@ fn planned(args: &Args, t: &DenseTensor, layer: &Layer) -> Result<Planned, Failu
             _ => NumberKind::Float16,
         };
         let plain = pack_plain(&t.name, &t.shape, weights, number);
-        return Ok(Planned::Packed(plain.map_err(|e| unfit(args, &e))?));
+        return Ok(Planned::Packed(
+            plain.map_err(|e| unfit(args, Some(number), &e))?,
+        ));
     }
     let number = own.or(number);
     let order: KeepOrder = match &layer.order {
@@ -251,34 +253,46 @@ fn planned(args: &Args, t: &DenseTensor, layer: &Layer) -> Result<Planned, Failu
     let keep = keep.count(weights.len()).min(bound.max(1));
     let axes = layer.axes.as_deref().unwrap_or(&t.shape);
     let spectrum = Spectrum::new(&t.name, &t.shape, axes, &order, keep, weights);
-    let spectrum = spectrum.map_err(|e| match (&e, &layer.axes) {
-        (freqreg_file::Error::Tensor { fault, .. }, Some(_)) => wrong(format!("axes: {fault}")),
-        _ => unfit(args, &e),
+    let spectrum = spectrum.map_err(|e| match &e {
+        freqreg_file::Error::Tensor { fault, .. } => match fault {
+            Fault::Order(_) if layer.order.is_some() => wrong(format!("order: {fault}")),
+            Fault::Axes { .. } | Fault::AxisCount { .. } | Fault::Shape { .. }
+                if layer.axes.is_some() =>
+            {
+                wrong(format!("axes: {fault}"))
+            }
+            _ => unfit(args, number, &e),
+        },
+        _ => unfit(args, number, &e),
     })?;
     match args.target_bytes {
         Some(_) => Ok(Planned::Open(spectrum, number)),
         None => {
-            let whole = spectrum.pack(spectrum.len(), number.unwrap_or_default());
-            Ok(Planned::Packed(whole.map_err(|e| unfit(args, &e))?))
+            let number = number.unwrap_or_default();
+            let whole = spectrum.pack(spectrum.len(), number);
+            let whole = whole.map_err(|e| unfit(args, Some(number), &e))?;
+            Ok(Planned::Packed(whole))
         }
     }
 }
 
-/// Why a tensor could not be stored as it was to be, and what to do.
-fn unfit(args: &Args, error: &freqreg_file::Error) -> Failure {
+/// Why a tensor could not be stored in the form that it was to have, and what to do. Without a form, it was few bits that were tried.
+fn unfit(args: &Args, form: Option<NumberKind>, error: &freqreg_file::Error) -> Failure {
     let as_float32 = |tensor: &str, what: &str| {
         format!(
-            "tensor `{tensor}` has numbers too large for {what}: store it as float32, with --number float32 or, it alone, by the line \
-             \"{tensor}\" = {{ number = \"float32\" }} in a file for --per-layer"
+            "tensor `{tensor}` has numbers too large for {what}: store it as float32, by the line \"{tensor}\" = {{ number = \"float32\" }} \
+             in a file for --per-layer, or all of them with --number float32"
         )
     };
     let message = match error {
-        freqreg_file::Error::Tensor { tensor, fault } => match fault {
-            Fault::NotFinite { .. } if args.number == Some(NumberKind::Float32) => format!(
-                "tensor `{tensor}` has coefficients too large for its form of numbers, which may be those of float32: leave it out with --skip"
+        freqreg_file::Error::Tensor { tensor, fault } => match (fault, form) {
+            (Fault::NotFinite { .. }, Some(NumberKind::Float16)) => {
+                as_float32(tensor, "a float16, which ends at 65,504")
+            }
+            (Fault::NotFinite { .. }, _) => format!(
+                "tensor `{tensor}` has coefficients too large even for a float32: leave it out with --skip"
             ),
-            Fault::NotFinite { .. } => as_float32(tensor, "a float16, which ends at 65,504"),
-            Fault::Step { .. } => as_float32(
+            (Fault::Step { .. }, _) => as_float32(
                 tensor,
                 "few bits, whose steps are float16 and end at 65,504",
             ),
@@ -300,7 +314,17 @@ fn within(
     most: usize,
     bytes: impl Fn(&[Packed]) -> freqreg_file::Result<usize>,
 ) -> Result<Vec<Packed>, Failure> {
-    let unfit = |e: freqreg_file::Error| unfit(args, &e);
+    let forms: BTreeMap<String, NumberKind> = spectra
+        .iter()
+        .filter_map(|(_, spectrum, number)| Some((spectrum.name().into(), (*number)?)))
+        .collect();
+    let unfit = |e: freqreg_file::Error| {
+        let form = match &e {
+            freqreg_file::Error::Tensor { tensor, .. } => forms.get(tensor).copied(),
+            _ => None,
+        };
+        unfit(args, form, &e)
+    };
     // Of each the first coefficient, as small as it can be: what every file has at least.
     let mut least = fixed.to_vec();
     for (_, spectrum, number) in &spectra {

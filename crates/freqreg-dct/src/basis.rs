@@ -27,7 +27,7 @@ pub struct Basis<T> {
     values: Arc<Vec<T>>,
 }
 
-/// So many rows have no more cosines than the four quarters of a period, and the table of them would be larger than the rows.
+/// Up to so many rows need no more cosines than a period has, 4 n, the first row having none: a table of them would save nothing.
 const FEW_ROWS: usize = 5;
 
 impl<T: Real> Basis<T> {

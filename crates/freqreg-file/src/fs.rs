@@ -48,8 +48,8 @@ pub(crate) fn fill_atomically(
         .unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
     builder.prefix(".freq-").suffix(".part");
-    // Temporary files are private by default. The result is an ordinary file, which the umask then narrows; and where a file is to be
-    // replaced, what is in it is shown to nobody who could not read that one.
+    // Temporary files are private by default. The result is an ordinary file, which the umask then narrows; where it replaces one, its
+    // permissions are no wider than that one's, not even while it is written.
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
@@ -100,5 +100,32 @@ pub(crate) fn write_error(path: &Path, cause: io::Error) -> Error {
         action: "write",
         path: path.to_owned(),
         cause,
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_private_file_is_private_while_it_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.freq");
+        let modes = || -> Vec<u32> {
+            let files = fs::read_dir(folder.path()).unwrap();
+            files
+                .map(|f| f.unwrap().metadata().unwrap().permissions().mode() & 0o777)
+                .collect()
+        };
+        write_atomically(&path, b"old").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        fill_atomically(&path, |file| {
+            assert_eq!(modes(), [0o600, 0o600]);
+            file.write_all(b"new").map_err(|e| write_error(&path, e))
+        })
+        .unwrap();
+        assert_eq!(modes(), [0o600]);
+        assert_eq!(fs::read(&path).unwrap(), b"new");
     }
 }

@@ -148,14 +148,21 @@ impl FeatureMap {
         }
     }
 
-    /// Multiplications of [`FeatureMap::tensor`]: none where it is one already.
-    pub(crate) fn expansion_work(&self) -> f64 {
-        match &self.0 {
-            Kind::Fused(groups, known) if known.get().is_none() => {
-                groups.iter().map(|g| g.wide.work() as f64).sum()
-            }
-            _ => 0.0,
+    /// Multiplications of [`FeatureMap::tensor`], and the numbers that it reads and writes: none where it is one already.
+    pub(crate) fn expansion_work(&self) -> (f64, f64) {
+        let Kind::Fused(groups, known) = &self.0 else {
+            return (0.0, 0.0);
+        };
+        if known.get().is_some() {
+            return (0.0, 0.0);
         }
+        let of_group = |g: &Channels| {
+            let (shape, maps) = (g.wide.shape(), g.wide.narrow().iter().sum::<usize>());
+            let numbers = shape.pixels() * (maps * g.wide.phases() + shape.channels);
+            (g.wide.work() as f64, numbers as f64)
+        };
+        let add = |a: (f64, f64), b: (f64, f64)| (a.0 + b.0, a.1 + b.1);
+        groups.iter().map(of_group).fold((0.0, 0.0), add)
     }
 
     /// The activations as a tensor.

@@ -109,6 +109,9 @@ fn few_coefficients_have_the_work_of_their_factors() {
         of_second.multiplications,
         expand + pixels * 10.0 * 4.0 * 9.0
     );
+    // It reads one narrow map and writes ten channels, which it then reads.
+    let numbers = pixels * (1.0 + 10.0) + pixels * (10.0 + 4.0) + 10.0 * 4.0 * 9.0;
+    assert_eq!(of_second.bytes, 4.0 * numbers);
 }
 
 #[test]

@@ -42,8 +42,8 @@ pub struct Agreement {
 ///
 /// The counts of numbers must be the same. A score of the test set agrees where it lies in the interval in which one more run is
 /// expected at 95 %: mean ± t s √(1 + 1/n) for n runs with the standard deviation s (Student's t for n - 1 degrees of freedom). Where there is
-/// one run only, its spread is not known; then a share agrees within three standard errors of the difference of two shares of so many test
-/// images, and any other score within a tenth.
+/// one run only, its spread is not known; then an accuracy agrees within three standard errors of the difference of two shares of so many test
+/// images, a Dice coefficient within a tenth of what it lacks of 1, and any other score within a tenth.
 pub fn compare(report: &Report, others: &[Report]) -> Option<Agreement> {
     let alike = |other: &&Report| {
         let key = |r: &Report| {

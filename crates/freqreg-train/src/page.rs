@@ -358,7 +358,7 @@ fn how(report: &Report) -> String {
                 duration(report.seconds.dense),
                 duration(report.seconds.regularised),
                 match report.seconds.alone() > report.seconds.total {
-                    true => "; in part they were taken over from another run",
+                    true => ", another run's where they were taken over from it",
                     false => "",
                 }
             ),

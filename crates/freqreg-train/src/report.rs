@@ -210,11 +210,12 @@ impl Metric {
     /// What is lost, in words: `0.49 points`, `−0.49 points` for a gain, `2.08 % more`, `2.08 % less`.
     pub fn show_loss(self, dense: f64, regularised: f64) -> String {
         let loss = self.loss(dense, regularised);
-        match (self.is_share(), loss < 0.0) {
+        // What is rounded to nothing is no gain.
+        match (self.is_share(), loss <= -0.005) {
             _ if !loss.is_finite() => "not to be compared".into(),
-            (true, false) => format!("{loss:.2} points"),
+            (true, false) => format!("{:.2} points", loss.abs()),
             (true, true) => format!("−{:.2} points", -loss),
-            (false, false) => format!("{loss:.2} % more"),
+            (false, false) => format!("{:.2} % more", loss.abs()),
             (false, true) => format!("{:.2} % less", -loss),
         }
     }
@@ -376,7 +377,7 @@ pub struct Seconds {
 }
 
 impl Seconds {
-    /// What the run takes where it can take over nothing.
+    /// What the run takes at least where it can take over nothing: what is beside the trainings counts as far as `total` has it.
     pub fn alone(&self) -> f64 {
         self.total.max(self.dense + self.regularised)
     }

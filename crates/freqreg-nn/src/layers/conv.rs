@@ -92,7 +92,8 @@ impl Conv2d {
 
 /// All of the map's channels, for a layer that does not run fused; what it takes to compute them counts as that layer's work.
 fn whole(x: &FeatureMap) -> candle_core::Result<Tensor> {
-    trace::work(x.expansion_work(), 0.0);
+    let (multiplications, numbers) = x.expansion_work();
+    trace::work(multiplications, numbers);
     x.tensor()
 }
 
