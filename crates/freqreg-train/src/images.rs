@@ -33,6 +33,14 @@ pub struct Preparation {
     pub resize: Option<usize>,
 }
 
+impl Preparation {
+    /// Height and width of these images once they are prepared.
+    pub fn size(&self, images: &Images) -> [usize; 2] {
+        self.resize
+            .map_or([images.height, images.width], |side| [side, side])
+    }
+}
+
 /// How images are varied at random, at one step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Variation {

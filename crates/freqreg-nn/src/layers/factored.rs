@@ -32,12 +32,14 @@ struct Cost {
     factored: f64,
 }
 
+/// The factors of a weight that is to run through them; `fits` is whether the axes of its transform let it.
 fn factors(
+    fits: bool,
     parameter: &Parameter,
     execution: Execution,
     cost: impl Fn(&[usize]) -> Cost,
 ) -> Result<Option<Factors>> {
-    let Some(bounds) = parameter.factor_bounds() else {
+    let Some(bounds) = parameter.factor_bounds().filter(|_| fits) else {
         return Ok(None);
     };
     let pays = || {
@@ -77,12 +79,9 @@ pub(super) fn linear(
         }
     };
     // The first axis of the transform must be the outputs; the others may part the inputs in any way.
-    let factors = match weight.transform_axes().first() == Some(&o) {
-        true => factors(weight, execution, cost)?,
-        false => None,
-    };
+    let fits = weight.transform_axes().first() == Some(&o);
     let (wide_out, wide_in) = (o as f64, i as f64);
-    let Some(f) = factors else {
+    let Some(f) = factors(fits, weight, execution, cost)? else {
         trace::work(
             rows * wide_out * wide_in,
             rows * (wide_in + wide_out) + wide_out * wide_in,
@@ -233,11 +232,8 @@ pub(super) fn conv2d(
         return spatial();
     };
     let sizes = Sizes::of_conv([n, channels, h, w], [o, kh, kw], shape);
-    let factors = match weight.transform_axes() == weight.shape() {
-        true => factors(weight, execution, |b| sizes.cost(b[1], b[0], false))?,
-        false => None,
-    };
-    let Some(f) = factors else {
+    let fits = weight.transform_axes() == weight.shape();
+    let Some(f) = factors(fits, weight, execution, |b| sizes.cost(b[1], b[0], false))? else {
         sizes.trace(None, false);
         return spatial();
     };
@@ -275,11 +271,8 @@ pub(super) fn conv_transpose2d(
         return spatial();
     }
     let sizes = Sizes::of_conv_transpose([n, channels, h, w], [o, kh, kw], shape);
-    let factors = match weight.transform_axes() == weight.shape() {
-        true => factors(weight, execution, |b| sizes.cost(b[0], b[1], true))?,
-        false => None,
-    };
-    let Some(f) = factors else {
+    let fits = weight.transform_axes() == weight.shape();
+    let Some(f) = factors(fits, weight, execution, |b| sizes.cost(b[0], b[1], true))? else {
         sizes.trace(None, true);
         return spatial();
     };

@@ -178,8 +178,7 @@ pub(super) fn misfit(
     name: DatasetName,
     device: &Device,
 ) -> std::result::Result<(), String> {
-    let (c, h, w) = (images.channels, images.height, images.width);
-    let [h, w] = preparation.resize.map_or([h, w], |side| [side, side]);
+    let (c, [h, w]) = (images.channels, preparation.size(images));
     let (channels, size) = network.architecture.input();
     if channels != c || size.is_some_and(|size| size != [h, w]) {
         let [height, width] = size.unwrap_or([h, w]);
@@ -226,8 +225,7 @@ pub(super) fn takes_parts(
     if network.architecture.task() == Task::Generation {
         return Err(IN_TURNS);
     }
-    let (c, h, w) = (images.channels, images.height, images.width);
-    let [h, w] = preparation.resize.map_or([h, w], |side| [side, side]);
+    let (c, [h, w]) = (images.channels, preparation.size(images));
     // Norms over the batch ask for the sum over all of its parts.
     let asked = Rc::new(Cell::new(false));
     let asks = {
