@@ -7,9 +7,9 @@ use freqreg_nn::{Execution, Init, Store, no_grad};
 use proptest::prelude::*;
 
 /// The architecture with `keep` coefficients in every layer, or all where a layer has fewer.
-fn build(text: &str, keep: usize, execution: Execution) -> (Box<dyn Model>, Store) {
+fn build(text: &str, keep: usize, execution: Execution, dtype: DType) -> (Box<dyn Model>, Store) {
     let architecture: Architecture = toml::from_str(text).unwrap();
-    let store = Store::new(3, DType::F32, &Device::Cpu);
+    let store = Store::new(3, dtype, &Device::Cpu);
     architecture.build(Layers::dense(store.root())).unwrap();
     let budgets: Budgets = store
         .parameters()
@@ -26,15 +26,15 @@ fn build(text: &str, keep: usize, execution: Execution) -> (Box<dyn Model>, Stor
             ))
         })
         .collect();
-    let store = Store::new(3, DType::F32, &Device::Cpu).execution(execution);
+    let store = Store::new(3, dtype, &Device::Cpu).execution(execution);
     let layers = Layers::regularised(store.root(), &budgets, Init::VariancePreserving);
     let model = architecture.build(layers).unwrap();
     (model, store)
 }
 
-fn numbers(len: usize, step: usize) -> Vec<f32> {
+fn numbers(len: usize, step: usize) -> Vec<f64> {
     (0..len)
-        .map(|i| ((i * step) % 1009) as f32 / 504.5 - 1.0)
+        .map(|i| ((i * step) % 1009) as f64 / 504.5 - 1.0)
         .collect()
 }
 
@@ -44,15 +44,22 @@ fn results(
     keep: usize,
     input: [usize; 4],
     execution: Execution,
+    dtype: DType,
     step: usize,
-) -> [Vec<f32>; 2] {
-    let x = numbers(input.iter().product(), step);
-    let x = Tensor::from_vec(x, &input, &Device::Cpu).unwrap();
-    let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-    let (model, store) = build(text, keep, execution);
+) -> [Vec<f64>; 2] {
+    let tensor = |values: Vec<f64>, shape: &[usize]| {
+        let values = Tensor::from_vec(values, shape, &Device::Cpu).unwrap();
+        values.to_dtype(dtype).unwrap()
+    };
+    let flat = |t: &Tensor| {
+        let t = t.flatten_all().unwrap().to_dtype(DType::F64).unwrap();
+        t.to_vec1::<f64>().unwrap()
+    };
+    let x = tensor(numbers(input.iter().product(), step), &input);
+    let (model, store) = build(text, keep, execution, dtype);
     let y = no_grad(|| model.forward(&x)).unwrap();
     let trained = model.forward(&x).unwrap();
-    let weights = Tensor::from_vec(numbers(y.elem_count(), 613), y.shape(), &Device::Cpu).unwrap();
+    let weights = tensor(numbers(y.elem_count(), 613), y.dims());
     let loss = (&trained * &weights).unwrap().sum_all().unwrap();
     let grads = loss.backward().unwrap();
     let gradients = store
@@ -60,53 +67,66 @@ fn results(
         .iter()
         .flat_map(|p| flat(grads.get(&p.variable()).unwrap()))
         .collect();
-    assert_close(
-        &flat(&trained),
-        &flat(&y),
-        1e-4,
-        "with gradients and without",
-    );
+    let off = distance(&flat(&trained), &flat(&y));
+    let limit = if dtype == DType::F64 { 1e-10 } else { 1e-3 };
+    assert!(off < limit, "off by {off:e} with gradients");
     [flat(&y), gradients]
 }
 
 /// The distance relative to the size of what is expected. Without norms few coefficients may leave no channel above zero: then all is
 /// zero, whichever way, and the size counts as that of numbers around a hundredth.
-fn distance(found: &[f32], expected: &[f32]) -> f64 {
+fn distance(found: &[f64], expected: &[f64]) -> f64 {
     assert_eq!(found.len(), expected.len());
     let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|v| v * v).sum::<f64>().sqrt();
-    let size = norm(&mut expected.iter().map(|&v| f64::from(v)));
+    let size = norm(&mut expected.iter().copied());
     assert!(size.is_finite(), "{size}");
     let pairs = found.iter().zip(expected);
-    norm(&mut pairs.map(|(&a, &b)| f64::from(a) - f64::from(b)))
-        / size.max(1e-2 * (expected.len() as f64).sqrt())
+    norm(&mut pairs.map(|(&a, &b)| a - b)) / size.max(1e-2 * (expected.len() as f64).sqrt())
 }
 
-fn assert_close(found: &[f32], expected: &[f32], limit: f64, what: &str) {
-    let off = distance(found, expected);
-    assert!(off < limit, "{what}: off by {off:e}");
-}
-
-/// Where an activation is zero but for rounding, or a window has its largest value twice, one form may take another side of the kink
-/// than the other, and its gradient differs, by little: in some networks for every fourth picture. So two pictures of six are to have the
-/// same gradients; a wrong gradient differs for all.
+/// In double precision the forms agree but for the last digits, outputs and gradients.
+///
+/// In single precision, which alone fuses layers, the sums of a smooth weight may cancel without a norm: then even the rebuilt weights
+/// lose two digits of seven, and by what those lose the others are judged. Where an activation is zero but for rounding, or a window has
+/// its largest value twice, a form may take another side of the kink, and its gradient differs, by little: in some networks for every
+/// fourth picture. So two pictures of six are to have the same gradients; a wrong gradient differs for all.
 fn same(text: &str, keep: usize, input: [usize; 4]) -> Result<(), TestCaseError> {
     for execution in [Execution::Factored, Execution::Fused, Execution::Auto] {
         let mut agree = 0;
         for step in [7919, 7907, 7901, 7883, 7879, 7877] {
-            let expected = results(text, keep, input, Execution::Spatial, step);
-            let found = results(text, keep, input, execution, step);
-            let off = distance(&found[0], &expected[0]);
-            prop_assert!(off < 1e-4, "{:?}: outputs off by {:e}", execution, off);
-            let off = distance(&found[1], &expected[1]);
-            prop_assert!(off < 0.1, "{:?}: gradients off by {:e}", execution, off);
-            agree += usize::from(off < 1e-4);
+            let results = |execution, dtype| results(text, keep, input, execution, dtype, step);
+            let off = |[y, gradients]: [Vec<f64>; 2], exact: &[Vec<f64>; 2]| {
+                [distance(&y, &exact[0]), distance(&gradients, &exact[1])]
+            };
+            let exact = results(Execution::Spatial, DType::F64);
+            let far = off(results(execution, DType::F64), &exact);
+            prop_assert!(
+                far[0].max(far[1]) < 1e-10,
+                "{execution:?}: outputs and gradients off by {far:?}"
+            );
+            let [lost, _] = off(results(Execution::Spatial, DType::F32), &exact);
+            prop_assert!(lost < 1e-3, "rebuilt weights: outputs off by {lost:e}");
+            let limit = f64::max(1e-4, 30.0 * lost);
+            let [y, gradients] = off(results(execution, DType::F32), &exact);
+            prop_assert!(
+                y < limit && gradients < 0.1,
+                "{execution:?} in single precision: outputs off by {y:e}, gradients by {gradients:e}"
+            );
+            agree += usize::from(gradients < limit);
             if agree == 2 {
                 break;
             }
         }
-        prop_assert!(agree == 2, "{:?}: gradients off", execution);
+        prop_assert!(agree == 2, "{execution:?}: gradients off");
     }
     Ok(())
+}
+
+/// A network whose sums cancel.
+#[test]
+fn cancelling_sums() {
+    let text = "architecture = 'unet'\nwidth = 14\ndepth = 3\nnorm = 'none'";
+    same(text, 6, [1, 3, 37, 64]).unwrap();
 }
 
 fn norms() -> impl Strategy<Value = &'static str> {
