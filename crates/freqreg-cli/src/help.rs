@@ -49,7 +49,7 @@ pub(crate) const STATUS: &[(&str, &str)] = &[
         "An error, which a sentence on standard error tells. No file is left half-written.",
     ),
     ("2", "A wrong command line."),
-    ("130", "Stopped by Ctrl-C."),
+    ("130", "Stopped by Ctrl-C or SIGTERM."),
 ];
 
 const PAGES: &[Page] = &[
@@ -65,7 +65,7 @@ The folder of results, target/reproduce/NAME or that of --out, gets model.freq, 
 model.safetensors, the same as ordinary weights; report.json and report.html. Accuracies are measured on the network as it is read back from its \
 file. `all` runs every experiment, each in a folder of its own, and puts them into one table.
 
-Ctrl-C saves the state and stops; the same command with --resume goes on from there.
+Ctrl-C, as SIGTERM, saves the state and stops; the same command with --resume goes on from there.
 
 Built with --features mpi, and started by mpirun (or srun) as several processes, on one machine or many, it trains with all of them: each takes its part of \
 every batch, and in a step they exchange the gradients of the numbers that are kept, once. The first process writes and measures. The result is that of one \

@@ -9,6 +9,7 @@ mod eval;
 mod help;
 mod import;
 mod inspect;
+mod interrupt;
 mod io;
 mod man;
 mod pack;
@@ -155,7 +156,7 @@ fn settle() {
 struct Failure {
     /// What the user reads; nothing is printed where it is empty.
     message: String,
-    /// 1 for an error, 2 for a wrong command line, 130 after Ctrl-C.
+    /// 1 for an error, 2 for a wrong command line, 130 after Ctrl-C or SIGTERM.
     code: u8,
 }
 

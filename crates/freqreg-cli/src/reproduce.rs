@@ -2,7 +2,7 @@
 
 use crate::io::{print, say};
 use crate::progress::Progress;
-use crate::{Failure, table, team};
+use crate::{Failure, interrupt, table, team};
 use freqreg_train::against;
 use freqreg_train::budget::scale_budgets;
 use freqreg_train::communicator::Communicator;
@@ -13,8 +13,7 @@ use freqreg_train::reproduce::{Options, device, forget, load, reproduce};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -110,14 +109,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             .num_threads(threads)
             .build_global()?;
     }
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = stop.clone();
-    ctrlc::set_handler(move || {
-        // The second time the user means it.
-        if flag.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-    })?;
+    let stop = interrupt::requested()?;
     let communicator = team::join()?;
     let result = train(args, &stop, &communicator);
     match result {

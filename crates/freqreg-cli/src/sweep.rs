@@ -5,15 +5,14 @@ mod grid;
 mod picture;
 mod slurm;
 
-use crate::Failure;
 use crate::io::{print, say};
+use crate::{Failure, interrupt};
 use gathered::gather;
 use grid::{Grid, Run, failed};
 use slurm::slurm;
 use std::path::{Path, PathBuf};
 use std::process::Child;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 #[derive(clap::Args)]
@@ -87,10 +86,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 
 /// Runs all of them, `jobs` at a time. What fails is said at the end, when the others are done.
 fn in_turn(runs: &[Run], out: &Path, jobs: usize, threads: usize) -> Result<(), Failure> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = stop.clone();
-    // A terminal's Ctrl-C reaches the runs as well: they save, and this one waits for them.
-    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))?;
+    // A terminal's Ctrl-C reaches the runs as well, and so does a batch system's SIGTERM: they save, and this one waits for them.
+    let stop = interrupt::requested()?;
     let mut waiting = runs.iter();
     let mut running: Vec<(&Run, Child)> = Vec::new();
     let mut wrong = Vec::new();

@@ -86,6 +86,18 @@ fn a_budget_shared_out_adds_up_and_survives_a_kill() {
 #[cfg(unix)]
 #[test]
 fn ctrl_c_saves_and_says_how_to_go_on() {
+    saves_on("-INT");
+}
+
+/// As `kill`, batch systems and containers end a program.
+#[cfg(unix)]
+#[test]
+fn sigterm_saves_too() {
+    saves_on("-TERM");
+}
+
+#[cfg(unix)]
+fn saves_on(signal: &str) {
     let desk = Desk::new();
     desk.good(&["tiny.toml", "--out", "whole"]);
     let child = desk
@@ -101,7 +113,7 @@ fn ctrl_c_saves_and_says_how_to_go_on() {
     let pid = child.id().to_string();
     assert!(
         Command::new("kill")
-            .args(["-INT", &pid])
+            .args([signal, &pid])
             .status()
             .unwrap()
             .success()
